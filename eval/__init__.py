@@ -1,0 +1,1 @@
+"""Evaluation: a model against labelled faces (`run`), runs against one another (`compare`), and a page to look at."""

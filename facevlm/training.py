@@ -1,0 +1,186 @@
+"""What SFT and GRPO share: records as a dataset with lazily loaded pictures, whole checkpoints, model cards."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from huggingface_hub import ModelCard, ModelCardData
+from transformers import PreTrainedModel, TrainerCallback, set_seed
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from facevlm.answer import Mode
+from facevlm.config import ConfigError, versions
+from facevlm.images import load_face
+from facevlm.prompts import to_example, variant
+from facevlm.record import FaceRecord, RecordSet, read, whole_file
+
+
+def examples(records: RecordSet, modes: Sequence[Mode], seed: int | None) -> list[dict[str, Any]]:
+    """One training row per record that has labels to learn from; with several modes each record gets one by its id.
+
+    Raises:
+        ConfigError: no record can be used, with the first reason.
+    """
+    rows, reasons = [], Counter[str]()
+    for record in records.records:
+        mode = modes[variant(seed or 0, f"mode:{record.id}", len(modes))]
+        try:
+            row = to_example(record, str(records.path(record)), mode, seed)
+        except ValueError as e:
+            reasons[str(e).partition(record.id)[2].strip()] += 1
+            continue
+        rows.append({**row, "box": list(record.box) if record.box else None})
+    if not rows:
+        raise ConfigError(f"no record can be trained on in mode {'/'.join(modes)}: {dict(reasons)}")
+    if reasons:
+        print(f"left out {sum(reasons.values())} of {len(records.records)} records: {dict(reasons)}")  # noqa: T201
+    return rows
+
+
+def dataset(rows: list[dict[str, Any]], max_pixels: int) -> Dataset:
+    """Rows -> a dataset whose `images` become pixels only when a row is read, by the path that serving uses too."""
+
+    def load(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        pictures = [[load_face(path, tuple(box) if box else None, max_pixels) for path in paths]
+                    for paths, box in zip(batch["images"], batch["box"], strict=True)]  # fmt: skip
+        return {k: v for k, v in batch.items() if k != "box"} | {"images": pictures}
+
+    return Dataset.from_list(rows).with_transform(load)
+
+
+def shared_labels(rows: list[dict[str, Any]]) -> list[str] | None:
+    """The emotions on offer in every row, for serving; None where rows differ or none is asked for."""
+    offered = {tuple(row["labels"]) for row in rows}
+    return list(offered.pop()) if len(offered) == 1 else None
+
+
+def load_rows(
+    folder: str, split: str, modes: Sequence[Mode], seed: int | None, limit: int | None
+) -> list[dict[str, Any]]:
+    """The training rows of a records folder.
+
+    Raises:
+        ConfigError: the folder or the split is not there, or holds nothing to learn from.
+    """
+    try:
+        found = read(folder, split)
+    except (FileNotFoundError, ValueError) as e:
+        raise ConfigError(str(e)) from e
+    chosen: list[FaceRecord] = found.records[:limit]
+    return examples(RecordSet(chosen, found.root), modes, seed)
+
+
+def check_keys(given: dict[str, Any], ours: Sequence[str], known: type) -> None:
+    """Refuse `trainer:` keys that the trainer's own config does not have, or that facevlm sets itself.
+
+    Raises:
+        ConfigError: naming all of them.
+    """
+    fields = getattr(known, "__dataclass_fields__")  # noqa: B009
+    faults = [f"trainer.{k}: unknown key of {known.__name__}" for k in given if k not in fields]
+    faults += [f"trainer.{k}: set it with the top-level key of facevlm instead" for k in given if k in ours]
+    if faults:
+        raise ConfigError("the config has faults:\n  " + "\n  ".join(faults))
+
+
+def trackers() -> list[str]:
+    """Loggers to report to: tensorboard, and wandb or trackio where installed and set up for this shell."""
+    import importlib.util
+    import os
+
+    found = ["tensorboard"] if importlib.util.find_spec("tensorboard") else []
+    found += ["wandb"] if importlib.util.find_spec("wandb") and os.environ.get("WANDB_API_KEY") else []
+    return found + (["trackio"] if importlib.util.find_spec("trackio") else [])
+
+
+MARK = "complete.json"
+"""Written last into a checkpoint: without it a checkpoint is taken for half-written."""
+
+
+class MarkComplete(TrainerCallback):
+    """Marks each checkpoint once all its files are written; transformers itself writes them without any order."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        if state.is_world_process_zero and folder.is_dir():
+            with whole_file(folder / MARK) as draft:
+                draft.write_text(json.dumps({"step": state.global_step}) + "\n")
+
+
+def last_checkpoint(out: Path) -> str | None:
+    """The newest complete checkpoint of a run; half-written ones are removed, so that no loader picks them."""
+    found = {}
+    for folder in out.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+        if (folder / MARK).is_file():
+            found[int(folder.name.rsplit("-", 1)[1])] = folder
+        else:
+            shutil.rmtree(folder)
+    return str(found[max(found)]) if found else None
+
+
+def start(out: Path, resume: bool, seed: int) -> str | None:
+    """Prepare a run's folder and seeds; the checkpoint to go on from, or None.
+
+    Raises:
+        ConfigError: the folder holds a finished or begun run and `resume` is off.
+    """
+    set_seed(seed)
+    checkpoint = last_checkpoint(out) if resume else None
+    if not resume and out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty; name another `out`, remove it, or go on with resume=true")
+    out.mkdir(parents=True, exist_ok=True)
+    return checkpoint
+
+
+def describe_parameters(model: PreTrainedModel) -> str:
+    """ "1.2 of 3.4 million parameters are trained"."""
+    total = sum(p.numel() for p in model.parameters())
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return f"{trained / 1e6:.2f} of {total / 1e6:.2f} million parameters are trained"
+
+
+_CARD = """\
+# {title}
+
+{what}
+
+| | |
+|---|---|
+| base model | `{base}` |
+| method | {method} |
+| records | `{records}`, split `{split}`: {rows} rows; sources {sources} |
+| answer modes | {modes} |
+| pixel budget | {max_pixels} pixels a picture, in training and in serving alike |
+| parameters | {parameters} |
+| steps, final training loss | {steps}, {loss} |
+| hardware | {hardware} |
+| versions | {versions} |
+
+Evaluate it with `python -m eval.run --config configs/eval/table.yaml model=… records=…`; no score is given here,
+since none was measured while training.
+
+## Use and limits
+
+The answer form is `<think>…</think><au>AU6, AU12</au><answer>happiness</answer>`. What the model says about a face is
+a guess about an *expression*, never about what a person feels, intends or is. Do not use it to judge people: not for
+hiring, schooling, policing, border control, credit or insurance, and not for emotion recognition at work or in
+schools, which the EU AI Act forbids. A clinical use needs its own validation on the people it is meant for. Who
+appears in the training data, and under which licence, decides whom it fits and what may be done with these weights.
+"""
+
+
+def write_card(folder: Path, base: str, **facts: Any) -> None:
+    """Write the model card (`README.md`) beside a checkpoint, in the Hub's form."""
+    data = ModelCardData(
+        base_model=base if "/" in base and not Path(base).exists() else None, library_name="transformers",
+        pipeline_tag="image-text-to-text", tags=["facevlm", "facial-expression", "action-units", facts["method"]],
+    )  # fmt: skip
+    hardware = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    named = ", ".join(f"{k} {v}" for k, v in versions().items())
+    body = _CARD.format(base=base, hardware=hardware, versions=named, **facts)
+    ModelCard(f"---\n{data.to_yaml()}\n---\n{body}").save(folder / "README.md")

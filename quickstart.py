@@ -1,0 +1,91 @@
+"""The whole path on the embedded model and drawn faces: make quickstart
+
+Each step is one public command with a config from configs/quickstart/; this file only runs them in order, skips what
+is done, and keeps the time. Results: runs/quickstart/{report.html,summary.json,timings.json}.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+OUT = Path("runs/quickstart")
+CONFIGS = Path("configs/quickstart")
+
+LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no",
+          "--dynamo_backend", "no", "-m"]  # fmt: skip
+
+# Name, command, what it leaves. A step whose result is there is not run again.
+STEPS: list[tuple[str, list[str], str]] = [
+    ("build", ["-m", "data_builders.build", "--config", f"{CONFIGS}/data.yaml"], "data"),
+    ("sft", [*LAUNCH, "facevlm.sft", "--config", f"{CONFIGS}/sft.yaml"], "sft/facevlm.json"),
+    ("grpo", [*LAUNCH, "rl.grpo", "--config", f"{CONFIGS}/grpo.yaml"], "grpo/facevlm.json"),
+    *((f"eval-{name}", ["-m", "eval.run", "--config", f"{CONFIGS}/eval.yaml", f"model={model}", f"out={OUT}/eval-{name}"],
+       f"eval-{name}/report.html")
+      for name, model in (("base", "tiny"), ("sft", f"{OUT}/sft"), ("grpo", f"{OUT}/grpo"))),
+    ("compare", ["-m", "eval.compare", *(f"{OUT}/eval-{n}" for n in ("base", "sft", "grpo")), "--names", "base,sft,grpo",
+                 "--out", f"{OUT}/compare"], "compare/report.html"),
+    ("analyze", ["-m", "facevlm.analyze", "--config", f"{CONFIGS}/analyze.yaml"], "faces.jsonl"),
+]  # fmt: skip
+
+
+def fingerprint() -> str:
+    """What the results depend on beside the commands: configs and code. Another one means that all is run again."""
+    files = sorted(p for room in ("configs/quickstart", "facevlm", "data_builders", "rl", "eval")
+                   for p in Path(room).rglob("*") if p.suffix in (".py", ".yaml", ".safetensors"))  # fmt: skip
+    return hashlib.sha256(b"".join(str(p).encode() + p.read_bytes() for p in files)).hexdigest()
+
+
+def run(name: str, command: list[str]) -> float:
+    """Run one step; its output goes to the screen. Returns the seconds it took."""
+    print(f"\n== {name}: python {' '.join(command)}", flush=True)
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, *command], check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed (exit {done.returncode}); fix what it says above, then `make quickstart` goes on")
+    return round(time.monotonic() - start, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fresh", action="store_true", help="remove earlier results first")
+    args = parser.parse_args()
+    mark, timings_file, now = OUT / "fingerprint", OUT / "timings.json", fingerprint()
+    if args.fresh or (mark.is_file() and mark.read_text() != now):
+        print("starting afresh" if args.fresh else "code or configs changed since the last run: starting afresh")
+        shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True, exist_ok=True)
+    mark.write_text(now)
+    timings: dict[str, float] = json.loads(timings_file.read_text()) if timings_file.is_file() else {}
+    for name, command, result in STEPS:
+        if (OUT / result).exists():
+            print(f"== {name}: done before")
+            continue
+        timings[name] = run(name, command)
+        timings_file.write_text(json.dumps(timings, indent=2) + "\n")
+    shutil.copy(OUT / "compare/report.html", OUT / "report.html")
+    shutil.copy(OUT / "compare/summary.json", OUT / "summary.json")
+    show(timings)
+
+
+def show(timings: dict[str, float]) -> None:
+    """The table at the end."""
+    summary = json.loads((OUT / "summary.json").read_text())
+    print(f"\n{'model':8}{'emotion accuracy':>28}{'AU macro-F1':>28}{'parse failures':>16}")
+    for name in ("base", "sft", "grpo"):
+        row = summary[name]
+        cells = [f"{row[m]:.3f} [{row['ci95'][m][0]:.3f}, {row['ci95'][m][1]:.3f}]" for m in ("emotion_accuracy", "au_macro_f1")]
+        print(f"{name:8}{cells[0]:>28}{cells[1]:>28}{row['parse_failure_rate']:>16.3f}")
+    print(f"n = {summary['grpo']['n']} faces of subjects that no stage has seen; 95 % intervals, clustered by subject")
+    print("seconds: " + ", ".join(f"{k} {v}" for k, v in timings.items()) + f"; together {sum(timings.values()):.0f}")
+    print(f"look at {OUT / 'report.html'}")
+
+
+if __name__ == "__main__":
+    os.chdir(Path(__file__).parent)
+    main()

@@ -1,0 +1,1 @@
+"""GRPO with rewards that read the same answers and call the same metrics as the evaluation."""

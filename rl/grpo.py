@@ -1,0 +1,161 @@
+"""GRPO with AU and emotion rewards: accelerate launch -m rl.grpo --config configs/rl/facial-r1.yaml
+
+Records -> prompts and label columns -> TRL's GRPOTrainer with the rewards of `rl.rewards`. Before training, every
+reward must give full marks to the gold answers. Against Facial-R1 (Wu et al. 2025): exact label after a synonym
+table, AU F1 on a tagged list instead of AUs found in prose, and no AU term where a record has no AU labels.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from trl import GRPOConfig, GRPOTrainer
+
+from facevlm import config as configs
+from facevlm import training
+from facevlm.answer import Mode
+from facevlm.config import ConfigError, doc
+from facevlm.model import (
+    Freeze,
+    ModelError,
+    Quant,
+    freeze,
+    load_model,
+    load_processor,
+    lora_config,
+    pixel_budget,
+    training_dtype,
+    write_facts,
+)  # fmt: skip
+from rl.rewards import REWARDS
+
+Reward = Callable[..., list[float | None]]
+
+
+@dataclass(frozen=True)
+class Config:
+    model: str = doc("folder of an SFT run, Hub name, or tiny")
+    records: str = doc("folder made by data_builders.build")
+    out: str = doc("folder for checkpoints, logs and the finished model")
+    split: str = doc("which split to train on", default="train")
+    modes: list[Mode] = doc("answer modes to ask for; each record gets one", default_factory=lambda: ["explain"])
+    rewards: dict[str, float] = doc(
+        "name (or package.module:function) and weight of each reward; weight 0 = logged only",
+        default_factory=lambda: {"emotion": 1.0, "au_f1": 1.0, "format": 0.2},
+    )
+    freeze: Freeze = doc("what keeps its weights: none, vision, vision+projector", default="vision")
+    lora: dict[str, Any] | None = doc(
+        "keys of peft.LoraConfig; null trains all weights that are not frozen", default=None
+    )
+    quant: Quant = doc("bitsandbytes quantisation of the base: none, 8bit, 4bit", default="none")
+    dtype: str = doc("auto (bfloat16 on GPUs, float32 on CPUs), bfloat16 or float32", default="auto")
+    max_pixels: int | None = doc("most pixels a picture may have; null = as the model was tuned", default=None)
+    limit: int | None = doc("use only the first so many records", default=None)
+    seed: int = doc("of wordings, order, sampling and weights", default=0)
+    resume: bool = doc("go on from the newest complete checkpoint in `out`", default=False)
+    trainer: dict[str, Any] = doc("keys of trl.GRPOConfig: num_generations, learning_rate, use_vllm, …",
+                                  default_factory=dict)  # fmt: skip
+
+
+_OURS = ("output_dir", "seed", "data_seed", "bf16", "reward_weights", "remove_unused_columns")
+
+
+def arguments(config: Config) -> GRPOConfig:
+    """TRL's arguments: its own defaults except where a face model needs others, then the user's.
+
+    Raises:
+        ConfigError: unknown keys, keys that facevlm sets, or numbers that TRL refuses.
+    """
+    training.check_keys(config.trainer, _OURS, GRPOConfig)
+    defaults = {"learning_rate": 1e-5 if config.lora is not None else 1e-6, "num_generations": 8,
+                "max_completion_length": 512, "logging_steps": 1, "save_total_limit": 2,
+                "report_to": training.trackers(), "gradient_checkpointing": torch.cuda.is_available(),
+                "dataloader_pin_memory": torch.cuda.is_available()}  # fmt: skip
+    try:
+        return GRPOConfig(output_dir=config.out, seed=config.seed, bf16=_dtype(config) == "bfloat16",
+                          reward_weights=list(config.rewards.values()), remove_unused_columns=False,
+                          **(defaults | config.trainer))  # fmt: skip
+    except ValueError as e:
+        raise ConfigError(f"trainer: {e}") from e
+
+
+def _dtype(config: Config) -> str:
+    return training_dtype() if config.dtype == "auto" else config.dtype
+
+
+def gold_check(rewards: dict[str, Reward], rows: list[dict[str, Any]]) -> None:
+    """Every reward must give every gold answer full marks or abstain.
+
+    Raises:
+        ConfigError: a reward that never applies, or one that denies the gold answer full marks, with the row's id.
+    """
+    columns = {
+        key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "completion", "images", "box")
+    }
+    for name, reward in rewards.items():
+        scores = reward(
+            completions=[row["completion"] for row in rows], prompts=[row["prompt"] for row in rows], **columns
+        )
+        if all(score is None for score in scores):
+            raise ConfigError(f"reward {name} applies to none of the {len(rows)} rows: take it out of `rewards`")
+        for row, score in zip(rows, scores, strict=True):
+            if score is not None and score < 1:
+                raise ConfigError(f"reward {name} gives the gold answer of {row['record_id']} only {score}: "
+                                  f"{row['completion'][0]['content']}")  # fmt: skip
+
+
+def run(config: Config) -> None:
+    """Train, and leave the finished model, its card and `facevlm.json` in `config.out`.
+
+    Raises:
+        ConfigError, ModelError: what was given cannot work.
+    """
+    out = Path(config.out)
+    args = arguments(config)
+    rewards = {name: configs.plug(REWARDS, name, "reward") for name in config.rewards}
+    rows = training.load_rows(config.records, config.split, config.modes, config.seed, config.limit)
+    gold_check(rewards, rows)
+    checkpoint = training.start(out, config.resume, config.seed)
+    max_pixels = config.max_pixels or pixel_budget(config.model)
+    processor = load_processor(config.model)
+    model = load_model(config.model, dtype=_dtype(config), quant=config.quant)
+    freeze(model, config.freeze)
+    trainer = GRPOTrainer(
+        model=model, args=args, reward_funcs=list(rewards.values()), train_dataset=training.dataset(rows, max_pixels),
+        processing_class=processor, peft_config=lora_config(config.lora, model), callbacks=[training.MarkComplete()],
+    )  # fmt: skip
+    configs.write_resolved(config, out)
+    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model(config.out)
+    if trainer.accelerator.is_main_process:
+        finish(trainer, config, rows, max_pixels)
+
+
+def finish(trainer: GRPOTrainer, config: Config, rows: list[dict[str, Any]], max_pixels: int) -> None:
+    """Write what belongs beside the weights."""
+    write_facts(config.out, max_pixels=max_pixels, modes=config.modes, base=config.model, stage="grpo",
+                labels=training.shared_labels(rows))  # fmt: skip
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in config.rewards.items())
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    training.write_card(
+        Path(config.out), config.model, title=Path(config.out).name, method="grpo", records=Path(config.records).name,
+        what=f"A face model tuned by GRPO with facevlm; rewards and weights: {weights}.", split=config.split,
+        rows=len(rows), sources=", ".join(f"{k} ({n})" for k, n in Counter(r["source"] for r in rows).items()),
+        modes=", ".join(config.modes), max_pixels=max_pixels, steps=trainer.state.global_step,
+        loss=f"{losses[-1]:.4f}" if losses else "not logged", parameters=training.describe_parameters(trainer.model),
+    )  # fmt: skip
+
+
+def main() -> None:
+    config = configs.load(Config, __doc__)
+    try:
+        run(config)
+    except (ConfigError, ModelError) as e:
+        raise SystemExit(f"error: {e}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eval.compare import CompareConfig, compare, main
+from eval.predictions import read_predictions, write_predictions
+from eval.run import evaluate
+from facevlm.config import ConfigError
+
+
+@pytest.fixture
+def runs(config, oracle, parrot, tmp_path):
+    """Two finished runs over the same faces: one always says neutral, one knows."""
+    evaluate(config(out=str(tmp_path / "base")), parrot("<au>AU12</au><answer>neutral</answer>"))
+    evaluate(config(out=str(tmp_path / "best")), oracle())
+    return tmp_path
+
+
+def settings(folder, *names, **keys):
+    given = [str(folder / name) for name in names]
+    return CompareConfig(**{"runs": given, "out": str(folder / "both"), "bootstrap": 20, "gallery": 4, **keys})
+
+
+def test_each_run_stands_under_its_name(runs):
+    summary = compare(settings(runs, "base", "best"))
+    assert summary["base"]["emotion_accuracy"] == pytest.approx(1 / 8)
+    assert summary["best"]["emotion_accuracy"] == 1 and summary["best"]["ci95"]["au_macro_f1"] == [1, 1]
+    assert json.loads((runs / "both" / "summary.json").read_text()) == json.loads(json.dumps(summary))
+
+
+def test_differences_are_paired_and_signed_b_minus_a(runs):
+    found = {d["metric"]: d for d in compare(settings(runs, "base", "best"))["differences"]}
+    assert set(found) == {"emotion_accuracy", "au_macro_f1"}
+    one = found["emotion_accuracy"]
+    assert (one["a"], one["b"], one["n"]) == ("base", "best", 24)
+    assert one["value"] == pytest.approx(7 / 8) and 0 < one["ci95"][0] <= one["value"] <= one["ci95"][1]
+
+
+def test_a_run_does_not_differ_from_itself(runs):
+    shutil.copytree(runs / "best", runs / "copy")
+    for one in compare(settings(runs, "best", "copy"))["differences"]:
+        assert one["value"] == 0 and one["ci95"] == [0, 0]
+
+
+def test_three_runs_give_each_step_and_the_whole_way(runs):
+    shutil.copytree(runs / "best", runs / "last")
+    pairs = [(d["a"], d["b"]) for d in compare(settings(runs, "base", "best", "last"))["differences"]]
+    assert pairs == 2 * [("base", "best"), ("best", "last"), ("base", "last")]
+
+
+def test_the_page_shows_what_every_run_said(runs):
+    compare(settings(runs, "base", "best", names="before,after"))
+    html = (runs / "both" / "report.html").read_text()
+    assert "after − before, Emotion accuracy: +0.875" in html
+    assert html.count("<dt>before</dt><dd>neutral · AU12</dd>") == 4 and "data:image/jpeg" in html
+
+
+def test_the_page_is_written_without_pictures_when_the_records_are_gone(runs):
+    facts = json.loads((runs / "best" / "run.json").read_text())
+    facts["config"]["records"] = "gone"
+    (runs / "best" / "run.json").write_text(json.dumps(facts))
+    compare(settings(runs, "base", "best"))
+    assert "records not found" in (runs / "both" / "report.html").read_text()
+
+
+def _drop(folder, n):
+    path = Path(folder, "predictions.jsonl")
+    write_predictions(path, read_predictions(path)[n:])
+
+
+def test_runs_over_different_faces_are_refused_and_the_difference_named(runs):
+    _drop(runs / "base", 3)
+    with pytest.raises(ConfigError, match="base lacks 3 faces that others have, e.g. face-000; add common=true"):
+        compare(settings(runs, "base", "best"))
+
+
+def test_common_scores_only_the_faces_all_runs_share(runs):
+    _drop(runs / "base", 3)
+    summary = compare(settings(runs, "base", "best", common=True))
+    assert summary["best"]["n"] == 21 and summary["base"]["n"] == 24  # base lost none: its own summary stands
+    assert {d["n"] for d in summary["differences"]} == {21}
+
+
+def test_no_face_in_common_is_an_error(runs):
+    _drop(runs / "base", 24)
+    with pytest.raises(ConfigError, match="no face in common"):
+        compare(settings(runs, "base", "best", common=True))
+
+
+def test_runs_held_to_different_truths_are_refused(runs):
+    path = runs / "base" / "predictions.jsonl"
+    rows = read_predictions(path)
+    write_predictions(path, [replace(rows[0], gold_emotion="anger"), *rows[1:]])
+    with pytest.raises(ConfigError, match="1 faces to different truths, e.g. face-000"):
+        compare(settings(runs, "base", "best"))
+
+
+def test_an_unfinished_run_is_named(runs):
+    (runs / "base" / "summary.json").unlink()
+    with pytest.raises(ConfigError, match="base has no summary.json"):
+        compare(settings(runs, "base", "best"))
+
+
+@pytest.mark.parametrize("names", ["one", "one,one", "one,differences", "one,"])
+def test_names_must_be_one_for_each_run_and_differ(runs, names):
+    with pytest.raises(ConfigError, match="names"):
+        compare(settings(runs, "base", "best", names=names))
+
+
+def test_a_run_without_aus_has_no_au_difference(runs, config, parrot):
+    evaluate(config(out=str(runs / "label"), mode="label"), parrot("<answer>neutral</answer>"))
+    found = compare(settings(runs, "label", "best"))["differences"]
+    assert [d["metric"] for d in found] == ["emotion_accuracy"]
+
+
+def test_the_command_takes_folders_as_they_are(runs, capsys):
+    main([str(runs / "base"), str(runs / "best"), "--out", str(runs / "both"), "--names", "a,b", "bootstrap=20"])
+    said = capsys.readouterr().out
+    assert "b − a, Emotion accuracy: +0.875" in said and "report.html" in said
+
+
+def test_one_run_is_nothing_to_compare(capsys):
+    with pytest.raises(SystemExit):
+        main(["only", "--out", "x"])
+    assert "at least two" in capsys.readouterr().err
