@@ -20,16 +20,19 @@ CONFIGS = Path("configs/quickstart")
 LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no",
           "--dynamo_backend", "no", "-m"]  # fmt: skip
 
+MODELS = {"base": "tiny", "sft": f"{OUT}/sft", "grpo": f"{OUT}/grpo"}
+
 # Name, command, what it leaves. A step whose result is there is not run again.
 STEPS: list[tuple[str, list[str], str]] = [
     ("build", ["-m", "data_builders.build", "--config", f"{CONFIGS}/data.yaml"], "data"),
     ("sft", [*LAUNCH, "facevlm.sft", "--config", f"{CONFIGS}/sft.yaml"], "sft/facevlm.json"),
     ("grpo", [*LAUNCH, "rl.grpo", "--config", f"{CONFIGS}/grpo.yaml"], "grpo/facevlm.json"),
-    *((f"eval-{name}", ["-m", "eval.run", "--config", f"{CONFIGS}/eval.yaml", f"model={model}", f"out={OUT}/eval-{name}"],
-       f"eval-{name}/report.html")
-      for name, model in (("base", "tiny"), ("sft", f"{OUT}/sft"), ("grpo", f"{OUT}/grpo"))),
-    ("compare", ["-m", "eval.compare", *(f"{OUT}/eval-{n}" for n in ("base", "sft", "grpo")), "--names", "base,sft,grpo",
-                 "--out", f"{OUT}/compare"], "compare/report.html"),
+    *((f"eval-{name}",
+       ["-m", "eval.run", "--config", f"{CONFIGS}/eval.yaml", f"model={model}", f"out={OUT}/eval-{name}"],
+       f"eval-{name}/report.html") for name, model in MODELS.items()),
+    ("compare",
+     ["-m", "eval.compare", *(f"{OUT}/eval-{name}" for name in MODELS), "--names", ",".join(MODELS), "--out",
+      f"{OUT}/compare"], "compare/report.html"),
     ("analyze", ["-m", "facevlm.analyze", "--config", f"{CONFIGS}/analyze.yaml"], "faces.jsonl"),
 ]  # fmt: skip
 
@@ -47,7 +50,7 @@ def run(name: str, command: list[str]) -> float:
     start = time.monotonic()
     done = subprocess.run([sys.executable, *command], check=False)
     if done.returncode:
-        raise SystemExit(f"{name} failed (exit {done.returncode}); fix what it says above, then `make quickstart` goes on")
+        raise SystemExit(f"{name} failed (exit {done.returncode}): see above; `make quickstart` goes on from here")
     return round(time.monotonic() - start, 1)
 
 
@@ -77,9 +80,12 @@ def show(timings: dict[str, float]) -> None:
     """The table at the end."""
     summary = json.loads((OUT / "summary.json").read_text())
     print(f"\n{'model':8}{'emotion accuracy':>28}{'AU macro-F1':>28}{'parse failures':>16}")
-    for name in ("base", "sft", "grpo"):
+    for name in MODELS:
         row = summary[name]
-        cells = [f"{row[m]:.3f} [{row['ci95'][m][0]:.3f}, {row['ci95'][m][1]:.3f}]" for m in ("emotion_accuracy", "au_macro_f1")]
+        cells = []
+        for metric in ("emotion_accuracy", "au_macro_f1"):
+            low, high = row["ci95"][metric]
+            cells.append(f"{row[metric]:.3f} [{low:.3f}, {high:.3f}]")
         print(f"{name:8}{cells[0]:>28}{cells[1]:>28}{row['parse_failure_rate']:>16.3f}")
     print(f"n = {summary['grpo']['n']} faces of subjects that no stage has seen; 95 % intervals, clustered by subject")
     print("seconds: " + ", ".join(f"{k} {v}" for k, v in timings.items()) + f"; together {sum(timings.values()):.0f}")

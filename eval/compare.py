@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(f"error: {e}") from e
     lines = [headline([(name, summary[name]) for name in name_runs(config)])]
     lines += [difference_in_words(one) for one in summary["differences"]]
-    print("\n".join([*lines, f"{config.out}/report.html"]))  # noqa: T201
+    print("\n".join([*lines, f"{config.out}/report.html"]))
 
 
 if __name__ == "__main__":

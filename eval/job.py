@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import facevlm.tiny
 from eval.benchmark import Benchmark, find_protocol
 from eval.benchmarks import BENCHMARKS
 from eval.predictions import Key, Prediction, Reader, read_predictions
 from facevlm.answer import Mode, Part
+from facevlm.checkpoint import folder, pixel_budget
 from facevlm.config import ConfigError, doc, plug
 from facevlm.generate import EngineName
 from facevlm.prompts import asked_parts, question
@@ -31,7 +31,7 @@ class EvalConfig:
     reader: Reader = doc("lenient only for models that were never told the answer form", default="strict")
     batch: int = doc("faces handed to the engine at a time", default=64)
     max_new_tokens: int = doc("longest answer", default=256)
-    max_pixels: int = doc("pixels of a face; larger ones are shrunk", default=262144)
+    max_pixels: int | None = doc("most pixels of a face; null = as the model was trained", default=None)
     limit: int | None = doc("only the first so many faces", default=None)
     bootstrap: int = doc("resamples for the 95 % intervals; 0 = none", default=1000)
     seed: int = doc("of the resamples and of the gallery", default=0)
@@ -39,9 +39,9 @@ class EvalConfig:
     gallery: int = doc("faces shown in the report; 0 = none, for pictures that must not be copied", default=24)
 
     def __post_init__(self) -> None:
-        low = {"batch": 1, "max_new_tokens": 1, "max_pixels": 1, "bootstrap": 0, "gallery": 0}
+        low = {"batch": 1, "max_new_tokens": 1, "bootstrap": 0, "gallery": 0}
         if wrong := [f"{name}={getattr(self, name)}" for name, least in low.items() if getattr(self, name) < least]:
-            raise ConfigError(f"{', '.join(wrong)}: batch, max_new_tokens and max_pixels start at 1, others at 0")
+            raise ConfigError(f"{', '.join(wrong)}: batch and max_new_tokens start at 1, others at 0")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit={self.limit} leaves no face; null = all")
 
@@ -70,6 +70,11 @@ class Job(NamedTuple):
     skipped: int
     """Records of the split that the benchmark or the mode cannot score."""
     fingerprint: dict[str, Any]
+
+    @property
+    def max_pixels(self) -> int:
+        """The pixel budget in force."""
+        return int(self.fingerprint["max_pixels"])
 
 
 def ask(record: FaceRecord, mode: Mode) -> Question:
@@ -110,8 +115,7 @@ def _digest(*parts: bytes) -> str:
 
 def _weights(model: str) -> list[list[str | int]]:
     """Name, size and time of each weights file: a model trained again in the same folder is another model."""
-    folder = Path(facevlm.tiny.__path__[0]) / "weights" if model == "tiny" else Path(model).expanduser()
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    files = sorted(folder(model).glob("*.safetensors"))
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
@@ -123,7 +127,8 @@ def _fingerprint(config: EvalConfig, prompts: Sequence[str]) -> dict[str, Any]:
         "weights": _weights(config.model),
         "records": _digest(*(path.read_bytes() for path in shards)),
         "prompts": _digest(*(text.encode() for text in prompts)),
-        **{key: getattr(config, key) for key in ("mode", "reader", "max_new_tokens", "max_pixels")},
+        **{key: getattr(config, key) for key in ("mode", "reader", "max_new_tokens")},
+        "max_pixels": config.max_pixels or pixel_budget(config.model),
     }
 
 
@@ -133,19 +138,19 @@ def resume(job: Job) -> tuple[dict[Key, Prediction], str | None]:
     Raises:
         ConfigError: they were made in another way, or for faces that this run does not ask about.
     """
-    folder = Path(job.config.out)
-    if not (folder / "run.json").is_file():
-        if (folder / "predictions.jsonl").exists():
-            raise ConfigError(f"{folder} holds predictions but no run.json on how they were made; choose another out")
+    out = Path(job.config.out)
+    if not (out / "run.json").is_file():
+        if (out / "predictions.jsonl").exists():
+            raise ConfigError(f"{out} holds predictions but no run.json on how they were made; choose another out")
         return {}, None
-    before = json.loads((folder / "run.json").read_text())
+    before = json.loads((out / "run.json").read_text())
     now = json.loads(json.dumps(job.fingerprint))
     if changed := [key for key in now if before["fingerprint"].get(key) != now[key]]:
         pairs = "; ".join(f"{key} was {before['fingerprint'].get(key)!r}, is {now[key]!r}" for key in changed)
-        raise ConfigError(f"{folder} holds a run made in another way: {pairs}. Choose another out, or remove it first")
-    path = folder / "predictions.jsonl"
+        raise ConfigError(f"{out} holds a run made in another way: {pairs}. Choose another out, or remove it first")
+    path = out / "predictions.jsonl"
     rows = {row.key: row for row in read_predictions(path)} if path.is_file() else {}
     if strange := rows.keys() - {q.key for q in job.questions}:
-        raise ConfigError(f"{folder} holds predictions for {len(strange)} faces that this run does not ask, e.g. "
+        raise ConfigError(f"{out} holds predictions for {len(strange)} faces that this run does not ask, e.g. "
                           f"{min(strange)[1]}: split, limit or benchmark changed; choose another out")  # fmt: skip
     return {key: row for key, row in rows.items() if row.error is None}, before["engine"]

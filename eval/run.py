@@ -23,7 +23,7 @@ from eval.predictions import Prediction, read_answer, to_line, with_truth, write
 from eval.report import Run, headline, write_report
 from eval.score import score
 from facevlm.config import ConfigError, load, versions, write_resolved
-from facevlm.generate import Generator, Reply, Request
+from facevlm.generate import Generator, Reply, Request, engine
 from facevlm.images import ImageError, load_face
 from facevlm.record import FaceRecord, whole_file
 from facevlm.vocab import LABEL_SETS
@@ -37,7 +37,7 @@ def _write_run(job: Job, engine: str) -> None:
 
 def _load(job: Job, record: FaceRecord) -> Image | ImageError:
     try:
-        return load_face(job.faces.path(record), record.box, job.config.max_pixels)
+        return load_face(job.faces.path(record), record.box, job.max_pixels)
     except ImageError as e:
         return e
 
@@ -120,8 +120,8 @@ def summarise(job: Job, rows: Sequence[Prediction], engine: str) -> dict[str, An
     asked = [row for row in rows if row.error is None]
     seconds, tokens = sum(row.seconds for row in rows), sum(row.completion_tokens for row in asked)
     named = {"benchmark": job.benchmark.name, "doc": job.benchmark.doc, "protocol": protocol and protocol.name}
-    kept = ("model", "mode", "reader", "split", "max_pixels", "max_new_tokens")
-    made_with = {key: getattr(config, key) for key in kept}
+    kept = ("model", "mode", "reader", "split", "max_new_tokens")
+    made_with = {key: getattr(config, key) for key in kept} | {"max_pixels": job.max_pixels}
     return {
         **named,
         **score(rows, labels, aus, config.bootstrap, config.seed),
@@ -159,21 +159,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     config = load(EvalConfig, __doc__, argv)
 
-    def start() -> Generator:
-        from facevlm.generate import engine
-        from facevlm.model import ModelError  # imported here, with torch: a finished run is scored without either
-
-        try:
-            return engine(config.model, config.engine)
-        except ModelError as e:
-            raise ConfigError(str(e)) from e
-
     try:
-        summary = run(prepare(config), start)
+        summary = run(prepare(config), lambda: engine(config.model, config.engine))
     except ConfigError as e:
         raise SystemExit(f"error: {e}") from e
-    print(headline([(Path(config.out).name, summary)]))  # noqa: T201
-    print(f"{config.out}/report.html")  # noqa: T201
+    print(headline([(Path(config.out).name, summary)]))
+    print(f"{config.out}/report.html")
 
 
 if __name__ == "__main__":

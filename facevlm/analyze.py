@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from facevlm import config as configs
 from facevlm.answer import MODES, Mode, Part, parse
+from facevlm.checkpoint import pixel_budget, read_facts
 from facevlm.config import ConfigError, doc
 from facevlm.generate import EngineName, Generator, Request, engine
 from facevlm.images import ImageError, find_images, load_face
-from facevlm.model import ModelError, pixel_budget, read_facts
 from facevlm.prompts import question
 from facevlm.record import whole_file
 from facevlm.vocab import AUS, LABEL_SETS
@@ -103,15 +103,15 @@ def write(rows: list[dict[str, Any]], out: Path) -> None:
         if out.suffix == ".parquet":
             pq.write_table(pa.Table.from_pylist(rows, schema=ROW), draft, compression="zstd")
         else:
-            lines = (json.dumps(row | {"provenance": json.loads(row["provenance"])}, ensure_ascii=False) for row in rows)
-            draft.write_text("".join(f"{line}\n" for line in lines))
+            plain = (row | {"provenance": json.loads(row["provenance"])} for row in rows)
+            draft.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in plain))
 
 
 def run(config: Config, generator: Generator | None = None) -> list[dict[str, Any]]:
     """Analyse what the config names and write it; `generator` replaces the config's model and engine.
 
     Raises:
-        ConfigError, ModelError, FileNotFoundError, ValueError: what was given cannot work.
+        ConfigError, FileNotFoundError, ValueError: what was given cannot work.
     """
     out = Path(config.out)
     if out.suffix not in (".jsonl", ".parquet"):
@@ -135,7 +135,7 @@ def main() -> None:
     config = configs.load(Config, __doc__, inputs="inputs")
     try:
         rows = run(config)
-    except (ConfigError, ModelError, FileNotFoundError, ValueError) as e:
+    except (FileNotFoundError, ValueError) as e:
         raise SystemExit(f"error: {e}") from None
     failed = [row for row in rows if row["error"]]
     odd = sum(bool(row["faults"]) for row in rows)

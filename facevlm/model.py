@@ -1,12 +1,11 @@
 """Processor, model, LoRA: loading what a config names, the same way for training, evaluation and serving."""
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
@@ -15,67 +14,18 @@ from transformers import (
     ProcessorMixin,
 )
 
-from facevlm.record import whole_file
+from facevlm.checkpoint import ModelError, adapter_of, resolve
 
 Quant = Literal["none", "8bit", "4bit"]
+Dtype = Literal["auto", "bfloat16", "float32"]
 Freeze = Literal["none", "vision", "vision+projector"]
-
-EMBEDDED = Path(__file__).parent / "tiny" / "weights"
-"""The model that ships with the package; configs call it "tiny"."""
-
-FACTS = "facevlm.json"
-"""Beside a model's weights: what it was trained with and must be served with."""
-
-DEFAULT_MAX_PIXELS = 512 * 512
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded; the text says what was given and what to do."""
-
-
-def resolve(name: str) -> str:
-    """The folder or Hub name that a config's `model` means.
-
-    Raises:
-        ModelError: it looks like a folder but there is none.
-    """
-    if name == "tiny":
-        return str(EMBEDDED)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not any((path / f).exists() for f in ("config.json", "adapter_config.json")):
-            raise ModelError(
-                f"{name} has no config.json and no adapter_config.json: no model was saved there"
-            )
-        return str(path)
-    hub_like = name.count("/") == 1 and not name.startswith((".", "/", "~")) and not Path(name.split("/")[0]).is_dir()
-    if not hub_like:
-        raise ModelError(f"model {name!r} does not exist; give a folder with a saved model, a Hub name such as "
-                         "Qwen/Qwen3-VL-4B-Instruct, or tiny for the embedded model")  # fmt: skip
-    return name
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A LoRA adapter's folder and rank."""
-
-    path: str
-    rank: int
-
-
-def adapter_of(path: str) -> tuple[str, Adapter | None]:
-    """(base, None) for a full model; (its base model, the adapter) for a folder that holds a LoRA adapter."""
-    file = Path(path) / "adapter_config.json"
-    if not file.is_file() or (Path(path) / "config.json").is_file():
-        return path, None
-    facts = json.loads(file.read_text())
-    return resolve(facts["base_model_name_or_path"]), Adapter(path, int(facts["r"]))
-
 
 def _load(loader: Any, path: str, **options: Any) -> Any:
     try:
         return loader.from_pretrained(path, **options)
-    except OSError as e:
+    except ImportError as e:
+        raise ModelError(f"cannot load {path!r}: {e}. Install what is missing; quant needs facevlm[quant]") from e
+    except (OSError, ValueError, SafetensorError) as e:
         raise ModelError(f"cannot load {path!r}: {str(e).splitlines()[0]}. Give a folder with a saved model, a Hub "
                          "name that can be reached from here, or tiny for the embedded model") from e  # fmt: skip
 
@@ -127,7 +77,7 @@ def training_dtype() -> str:
 
 
 _VISION = ("visual", "vision_tower", "vision_model", "vision_encoder", "image_encoder")
-_PROJECTOR = ("merger", "multi_modal_projector", "connector", "projector", "mlp1")
+_PROJECTOR = ("merger", "multi_modal_projector", "connector", "projector", "mlp1", "image_newline")
 
 
 def vision_part(name: str) -> Literal["vision", "projector", ""]:
@@ -160,10 +110,13 @@ def freeze(model: PreTrainedModel, what: Freeze) -> int:
 def lora_config(options: dict[str, Any] | None, model: PreTrainedModel) -> LoraConfig | None:
     """peft's config from a YAML mapping; default targets are all linear layers of the language model alone.
 
+    None where no LoRA is wanted, and where the model carries an adapter already: that one is trained on, since an
+    adapter on an adapter could be served by nobody.
+
     Raises:
         ModelError: a key that peft does not know.
     """
-    if options is None:
+    if options is None or isinstance(model, PeftModel):
         return None
     options = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "task_type": "CAUSAL_LM", **options}
     if "target_modules" not in options:
@@ -176,20 +129,3 @@ def lora_config(options: dict[str, Any] | None, model: PreTrainedModel) -> LoraC
         return LoraConfig(**options)
     except TypeError as e:
         raise ModelError(f"lora: {e}; the keys are those of peft.LoraConfig") from e
-
-
-def write_facts(folder: Path | str, **facts: Any) -> None:
-    """Write `facevlm.json` beside a model."""
-    with whole_file(Path(folder) / FACTS) as draft:
-        draft.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def read_facts(model: str) -> dict[str, Any]:
-    """What a model of ours was trained with (`max_pixels`, `modes`, `base` …); empty for any other model."""
-    file = Path(resolve(model)) / FACTS
-    return json.loads(file.read_text()) if file.is_file() else {}
-
-
-def pixel_budget(model: str) -> int:
-    """The most pixels a picture may have for this model: as it was trained, or 512 x 512 where nothing says."""
-    return int(read_facts(model).get("max_pixels", DEFAULT_MAX_PIXELS))

@@ -16,18 +16,17 @@ from trl import SFTConfig, SFTTrainer
 from facevlm import config as configs
 from facevlm import training
 from facevlm.answer import Mode
+from facevlm.checkpoint import DEFAULT_MAX_PIXELS, ModelError, write_facts
 from facevlm.config import doc
 from facevlm.model import (
-    DEFAULT_MAX_PIXELS,
+    Dtype,
     Freeze,
-    ModelError,
     Quant,
     freeze,
     load_model,
     load_processor,
     lora_config,
     training_dtype,
-    write_facts,
 )  # fmt: skip
 
 
@@ -43,7 +42,7 @@ class Config:
         "keys of peft.LoraConfig; null trains all weights that are not frozen", default=None
     )
     quant: Quant = doc("bitsandbytes quantisation of the base: none, 8bit, 4bit (QLoRA)", default="none")
-    dtype: str = doc("auto (bfloat16 on GPUs, float32 on CPUs), bfloat16 or float32", default="auto")
+    dtype: Dtype = doc("auto (bfloat16 on GPUs, float32 on CPUs), bfloat16 or float32", default="auto")
     max_pixels: int = doc("most pixels a picture may have, here and in serving", default=DEFAULT_MAX_PIXELS)
     limit: int | None = doc("use only the first so many records", default=None)
     seed: int = doc("of wordings, order and weights", default=0)
@@ -58,18 +57,21 @@ def arguments(config: Config) -> SFTConfig:
     """TRL's arguments: its own defaults except where a face model needs others, then the user's.
 
     Raises:
-        ConfigError: unknown keys, or keys that facevlm sets.
+        ConfigError: unknown keys, keys that facevlm sets, or values that TRL refuses.
     """
     training.check_keys(config.trainer, _OURS, SFTConfig)
     defaults = {"learning_rate": 1e-4 if config.lora is not None else 1e-5, "num_train_epochs": 1, "logging_steps": 10,
                 "lr_scheduler_type": "cosine", "warmup_steps": 0.03, "save_total_limit": 2,
                 "report_to": training.trackers(), "gradient_checkpointing": torch.cuda.is_available(),
-                "shuffle_dataset": True, "dataloader_pin_memory": torch.cuda.is_available()}  # fmt: skip
-    return SFTConfig(
-        output_dir=config.out, seed=config.seed, bf16=_dtype(config) == "bfloat16", completion_only_loss=True,
-        remove_unused_columns=False, max_length=None,  # a cut prompt would lose image tokens
-        **(defaults | config.trainer),
-    )  # fmt: skip
+                "dataloader_pin_memory": torch.cuda.is_available()}  # fmt: skip
+    try:
+        return SFTConfig(
+            output_dir=config.out, seed=config.seed, bf16=_dtype(config) == "bfloat16", completion_only_loss=True,
+            remove_unused_columns=False, max_length=None,  # a cut prompt would lose image tokens
+            **(defaults | config.trainer),
+        )  # fmt: skip
+    except ValueError as e:
+        raise configs.ConfigError(f"trainer: {e}") from e
 
 
 def _dtype(config: Config) -> str:
@@ -104,7 +106,7 @@ def run(config: Config) -> None:
     """Train, and leave the finished model, its card and `facevlm.json` in `config.out`.
 
     Raises:
-        ConfigError, ModelError: what was given cannot work.
+        ConfigError: what was given cannot work.
     """
     out = Path(config.out)
     args = arguments(config)
@@ -143,7 +145,7 @@ def main() -> None:
     config = configs.load(Config, __doc__)
     try:
         run(config)
-    except (configs.ConfigError, ModelError) as e:
+    except configs.ConfigError as e:
         raise SystemExit(f"error: {e}") from None
 
 

@@ -12,24 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import ProcessorMixin
 from trl import GRPOConfig, GRPOTrainer
 
 from facevlm import config as configs
 from facevlm import training
 from facevlm.answer import Mode
+from facevlm.checkpoint import pixel_budget, write_facts
 from facevlm.config import ConfigError, doc
 from facevlm.model import (
+    Dtype,
     Freeze,
-    ModelError,
     Quant,
     freeze,
     load_model,
     load_processor,
     lora_config,
-    pixel_budget,
     training_dtype,
-    write_facts,
 )  # fmt: skip
+from rl.order import EpochOrder
 from rl.rewards import REWARDS
 
 Reward = Callable[..., list[float | None]]
@@ -51,7 +52,7 @@ class Config:
         "keys of peft.LoraConfig; null trains all weights that are not frozen", default=None
     )
     quant: Quant = doc("bitsandbytes quantisation of the base: none, 8bit, 4bit", default="none")
-    dtype: str = doc("auto (bfloat16 on GPUs, float32 on CPUs), bfloat16 or float32", default="auto")
+    dtype: Dtype = doc("auto (bfloat16 on GPUs, float32 on CPUs), bfloat16 or float32", default="auto")
     max_pixels: int | None = doc("most pixels a picture may have; null = as the model was tuned", default=None)
     limit: int | None = doc("use only the first so many records", default=None)
     seed: int = doc("of wordings, order, sampling and weights", default=0)
@@ -107,26 +108,51 @@ def gold_check(rewards: dict[str, Reward], rows: list[dict[str, Any]]) -> None:
                                   f"{row['completion'][0]['content']}")  # fmt: skip
 
 
+def mute_pictures(processor: ProcessorMixin, use_vllm: bool) -> dict[str, Any]:
+    """Sampling options that forbid picture placeholders in a completion: the model would look for pixels that are not
+    there, and one such token in one sample would end the run."""
+    tokenizer = processor.tokenizer
+    names = [getattr(processor, f"{kind}_token", None) for kind in ("image", "video")]
+    ids = [tokenizer.convert_tokens_to_ids(name) for name in names if isinstance(name, str)]
+    known = [i for i in ids if i is not None and i != tokenizer.unk_token_id]
+    if not known:
+        return {}
+    return {"logit_bias": {i: -100.0 for i in known}} if use_vllm else {"suppress_tokens": known}
+
+
+class Trainer(GRPOTrainer):
+    """TRL's trainer, with an order of questions that a run which goes on repeats."""
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochOrder:
+        return EpochOrder(super()._get_train_sampler(dataset), lambda: self.state.epoch)
+
+
 def run(config: Config) -> None:
     """Train, and leave the finished model, its card and `facevlm.json` in `config.out`.
 
     Raises:
-        ConfigError, ModelError: what was given cannot work.
+        ConfigError: what was given cannot work.
     """
     out = Path(config.out)
     args = arguments(config)
     rewards = {name: configs.plug(REWARDS, name, "reward") for name in config.rewards}
     rows = training.load_rows(config.records, config.split, config.modes, config.seed, config.limit)
-    gold_check(rewards, rows)
+    # What is only logged may be a penalty, which a gold answer need not reach 1 in.
+    gold_check({name: rewards[name] for name, weight in config.rewards.items() if weight}, rows)
     checkpoint = training.start(out, config.resume, config.seed)
     max_pixels = config.max_pixels or pixel_budget(config.model)
     processor = load_processor(config.model)
+    args.generation_kwargs = mute_pictures(processor, args.use_vllm) | (args.generation_kwargs or {})
     model = load_model(config.model, dtype=_dtype(config), quant=config.quant)
     freeze(model, config.freeze)
-    trainer = GRPOTrainer(
-        model=model, args=args, reward_funcs=list(rewards.values()), train_dataset=training.dataset(rows, max_pixels),
-        processing_class=processor, peft_config=lora_config(config.lora, model), callbacks=[training.MarkComplete()],
+    # The gold answer stays out of what rewards are handed: they judge by labels.
+    questions = [{k: v for k, v in row.items() if k != "completion"} for row in rows]
+    trainer = Trainer(
+        model=model, args=args, reward_funcs=list(rewards.values()), processing_class=processor,
+        train_dataset=training.dataset(questions, max_pixels), peft_config=lora_config(config.lora, model),
+        callbacks=[training.MarkComplete()],
     )  # fmt: skip
+    trainer.reward_func_names = list(rewards)  # logs and config say the same; TRL would take the functions' names
     configs.write_resolved(config, out)
     trainer.train(resume_from_checkpoint=checkpoint)
     trainer.save_model(config.out)
@@ -153,7 +179,7 @@ def main() -> None:
     config = configs.load(Config, __doc__)
     try:
         run(config)
-    except (ConfigError, ModelError) as e:
+    except ConfigError as e:
         raise SystemExit(f"error: {e}") from None
 
 

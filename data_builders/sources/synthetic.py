@@ -53,8 +53,8 @@ def _record(sample: Sample, emotion: str, name: str, media: str) -> FaceRecord:
     strength = max(sample.aus.values(), default=0) / 5
     valence, arousal = (round(v * strength, 3) for v in VALENCE_AROUSAL[emotion])
     return FaceRecord(
-        id=name, source="synthetic", media=media, subject=f"s{sample.subject:06d}", emotion=emotion, label_set="basic8",
-        landmarks=tuple((round(x, 1), round(y, 1)) for x, y in sample.face.landmarks.tolist()),
+        id=name, source="synthetic", media=media, subject=f"s{sample.subject:06d}", emotion=emotion,
+        label_set="basic8", landmarks=tuple((round(x, 1), round(y, 1)) for x, y in sample.face.landmarks.tolist()),
         valence=valence, arousal=arousal, aus=sample.aus, au_threshold=THRESHOLD,
         attributes={"skin_tone": str(who.skin), "age_group": who.age, "glasses": "yes" if who.glasses else "no",
                     "facial_hair": "yes" if who.beard else "no", "occluder": sample.view.occluder},

@@ -13,6 +13,16 @@ from facevlm.vocab import AUS, BASIC_EMOTIONS, INTENSITY_WORDS, LABEL_SETS, PROT
 
 Turn = tuple[str, str]
 
+# The words that rationales are built of, and what a prompt's answer form holds.
+_RATIONALE_WORDS = """Observations: Visible here: nothing stands out, a quiet face, no clear action unit. AU1, AU2 and
+AU4 fit fits the pattern of {0}. are is typical of {0}. Together point points to {0}. may be incidental. adds little.
+stands apart. The expression as a whole reads as {0}. Overall the impression is of {0}. Taken together this is read as
+{0}. Conclusion: {0}. So the emotion is {0}. This is {0}.
+{0}
+reasons
+emotion
+numbers"""
+
 LIST_QUESTION = "List the action units."
 """The question the base model's own AU score is measured with."""
 
@@ -35,11 +45,10 @@ def about_face(levels: Mapping[int, int], rng: np.random.Generator) -> list[Turn
     """Turns about a drawn face whose labelled AU intensities (0-5) are `levels`."""
     present = [n for n, level in sorted(levels.items()) if level >= THRESHOLD]
     seen = ", ".join(describe_au(n) for n in present) or "nothing stands out"
-    turns = [(_pick(_LIST, rng), list_answer(present)), (_pick(_DESCRIBE, rng), f"{seen}.")]
-    if rng.random() < 0.5:
-        turns.reverse()
+    # What is said first has to be seen; a second list could be copied from it.
+    turns = [(_pick(_LIST, rng), list_answer(present)) if rng.random() < 0.6 else (_pick(_DESCRIBE, rng), f"{seen}.")]
     # Half of the single questions are about present AUs, else "no" would nearly always be right.
-    asked = [int(n) for n in rng.permutation(present)[:2]] + [int(n) for n in rng.permutation(list(levels))[:2]]
+    asked = [int(n) for n in rng.permutation(present)[:1]] + [int(n) for n in rng.permutation(list(levels))[:1]]
     turns += [(_pick(_SINGLE, rng).format(n), "yes" if levels[n] >= THRESHOLD else "no") for n in dict.fromkeys(asked)]
     if present:
         n = int(rng.choice(present))
@@ -73,8 +82,4 @@ def vocabulary() -> Iterator[str]:
         for asked, answer in (*about_face(levels, rng), *about_words(rng)):
             yield f"{asked} {answer}"
         emotion = EMOTIONS[int(rng.integers(len(EMOTIONS)))]
-        yield (f"Observations: Visible here: nothing stands out, a quiet face, no clear action unit. AU1, AU2 and AU4 "
-               f"fit fits the pattern of {emotion}. are is typical of {emotion}. Together point points to {emotion}. "
-               f"may be incidental. adds little. stands apart. The expression as a whole reads as {emotion}. "
-               f"Overall the impression is of {emotion}. Taken together this is read as {emotion}. Conclusion: {emotion}. "
-               f"So the emotion is {emotion}. This is {emotion}.\n{emotion}\nreasons\nemotion\nnumbers")  # fmt: skip
+        yield _RATIONALE_WORDS.format(emotion)

@@ -56,14 +56,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/tiny/weights"), help="folder of the finished model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tower-steps", type=int, default=2000)
-    parser.add_argument("--speech-steps", type=int, default=1000)
+    parser.add_argument("--speech-steps", type=int, default=700)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     processor = tokens.processor(SIDE, PATCH, MERGE)
     model = Qwen3VLForConditionalGeneration(config(processor))
     stages = (("tower", model.model.visual, lambda: tower.train(model, args.tower_steps, 64, args.seed)),
-              ("speech", model, lambda: speech.train(model, processor, args.speech_steps, 48, args.seed)))  # fmt: skip
+              ("speech", model, lambda: speech.train(model, processor, args.speech_steps, 32, args.seed)))  # fmt: skip
     for name, part, run in stages:
         file = args.work / f"{name}.safetensors"
         if file.exists():
