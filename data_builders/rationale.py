@@ -16,6 +16,7 @@ _OBSERVE = ("Observations: {}.", "The face shows {}.", "Visible here: {}.")
 _REST = ("Observations: nothing stands out.", "The face shows no clear action unit.", "Visible here: a quiet face.")
 _FIT = ("{aus} fit the pattern of {emotion}.", "{aus} are typical of {emotion}.", "Together {aus} point to {emotion}.")
 _FIT_ONE = ("{aus} fits the pattern of {emotion}.", "{aus} is typical of {emotion}.", "{aus} points to {emotion}.")
+_FIT_ALL = ("This fits the pattern of {emotion}.", "This is typical of {emotion}.", "This points to {emotion}.")
 _BESIDE = ("{} may be incidental.", "{} adds little.", "{} stands apart.")
 _LOOSE = (
     "The expression as a whole reads as {}.",
@@ -42,8 +43,10 @@ def _interpret(record: FaceRecord, emotion: str, pick: int) -> list[str]:
     beside = [f"AU{n}" for n in record.present_aus if n not in _book(emotion)]
     if not fitting:
         return [_LOOSE[pick].format(emotion)]
+    if not beside:
+        return [_FIT_ALL[pick].format(emotion=emotion)]
     text = (_FIT if len(fitting) > 1 else _FIT_ONE)[pick].format(aus=_list(fitting), emotion=emotion)
-    return [text, *([_BESIDE[pick].format(_list(beside))] if beside else [])]
+    return [text, _BESIDE[pick].format(_list(beside))]
 
 
 def template(record: FaceRecord, seed: int) -> str:

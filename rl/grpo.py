@@ -142,6 +142,9 @@ def run(config: Config) -> None:
     checkpoint = training.start(out, config.resume, config.seed)
     max_pixels = config.max_pixels or pixel_budget(config.model)
     processor = load_processor(config.model)
+    # TRL pads questions on the left but lets the processor pad the map of picture tokens on its own side: where they
+    # differ, questions of unequal length lose track of their pictures.
+    processor.tokenizer.padding_side = "left"
     args.generation_kwargs = mute_pictures(processor, args.use_vllm) | (args.generation_kwargs or {})
     model = load_model(config.model, dtype=_dtype(config), quant=config.quant)
     freeze(model, config.freeze)
