@@ -112,11 +112,10 @@ def faults(record: FaceRecord) -> list[str]:
             found.append(f"{name} {value} is outside -1 to 1")
     if record.emotion_probs is not None and not math.isclose(sum(record.emotion_probs.values()), 1, abs_tol=1e-3):
         found.append(f"emotion_probs sum to {sum(record.emotion_probs.values()):.3f}, not 1")
-    numbers = [*(record.box or ()), *(v for point in record.landmarks or () for v in point)]
-    if not all(map(math.isfinite, numbers)):
-        found.append("box or landmarks are not finite numbers")
-    if record.box is not None and not (record.box[0] < record.box[2] and record.box[1] < record.box[3]):
-        found.append(f"box {record.box} is not left < right, top < bottom")
+    if (box := record.box) is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
+        found.append(f"box {box} is not left < right, top < bottom in finite numbers")
+    if not all(math.isfinite(v) for point in record.landmarks or () for v in point):
+        found.append("landmarks are not finite numbers")
     if record.landmarks is not None and len(record.landmarks) != 68:
         found.append(f"{len(record.landmarks)} landmarks given, 68 wanted")
     return found
