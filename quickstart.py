@@ -17,8 +17,9 @@ from pathlib import Path
 OUT = Path("runs/quickstart")
 CONFIGS = Path("configs/quickstart")
 
+# Left alone, accelerate gives a process one CPU thread.
 LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no",
-          "--dynamo_backend", "no", "-m"]  # fmt: skip
+          "--dynamo_backend", "no", "--num_cpu_threads_per_process", str(os.cpu_count() or 1), "-m"]  # fmt: skip
 
 MODELS = {"base": "tiny", "sft": f"{OUT}/sft", "grpo": f"{OUT}/grpo"}
 
