@@ -75,7 +75,7 @@ def schedule(step: int, steps: int, warmup: int = 100) -> float:
 
 def train(model: Qwen3VLForConditionalGeneration, steps: int, batch: int, seed: int) -> None:
     """Stage 1: AU presence by binary cross-entropy over labelled AUs, from the tokens of the AU's own region and from
-    the pooled picture, with landmark regression beside it. The region term is what makes a small tower see early."""
+    the pooled picture, with landmark regression beside it. The region term tells it where to look."""
     tower = model.model.visual
     head = nn.ModuleDict({"token": nn.Linear(HIDDEN, len(FACE_AUS)), "pooled": nn.Linear(2 * HIDDEN, len(FACE_AUS)),
                           "points": nn.Linear(2 * HIDDEN, 136)})  # fmt: skip
