@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from data_builders import checks, rationale, report
 from data_builders.checks import Item, SplitRule
+from data_builders.source import Source
 from data_builders.sources import SOURCES
 from facevlm import config as configs
 from facevlm.answer import Mode
@@ -117,7 +118,8 @@ def _target(out: Path, root: Path | None, overwrite: bool) -> Iterator[Path]:
 
 def _opened(config: Config, root: Path) -> Iterator[Item]:
     """The source's items; what it says about wrong options or files is the user's to read."""
-    read = configs.plug(SOURCES, config.source, "source")
+    plugged = configs.plug(SOURCES, config.source, "source")
+    read = plugged.read if isinstance(plugged, Source) else plugged
     strict = pydantic.ConfigDict(strict=True, arbitrary_types_allowed=True)
     try:
         yield from islice(pydantic.validate_call(config=strict)(read)(root, **config.options), config.limit)

@@ -1,4 +1,4 @@
-"""Label files -> rows of text: CSV, TSV, JSONL or Parquet, read row by row so that any size fits into memory.
+"""Label files -> rows of text: CSV, TSV, JSONL, Parquet or xlsx, read row by row so that any size fits into memory.
 
 Every cell is text without surrounding blanks and "" where nothing was given: a subject "007" stays "007", and an empty
 cell is never mistaken for 0.
@@ -6,6 +6,8 @@ cell is never mistaken for 0.
 
 import csv
 import json
+import warnings
+import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,14 @@ def columns(path: Path, delimiter: str | None = None) -> list[str]:
     return names
 
 
-def rows(path: Path, wanted: Collection[str] | None = None, delimiter: str | None = None) -> Iterator[Row | Drop]:
+def rows(path: Path, wanted: Collection[str] | None = None, delimiter: str | None = None,
+         names: Sequence[str] | None = None, encoding: str = "utf-8-sig") -> Iterator[Row | Drop]:  # fmt: skip
     """The rows of a label file, `wanted` columns only (None = all); a row that cannot be read is a Drop.
 
     Args:
         delimiter: between the cells of a text table; None = by the file's ending, see `DELIMITERS`.
+        names: the columns of a text table without a header row.
+        encoding: of a text table; "cp1252" reads any bytes that Windows tools write.
 
     Raises:
         ConfigError: as `columns`.
@@ -53,7 +58,7 @@ def rows(path: Path, wanted: Collection[str] | None = None, delimiter: str | Non
     elif path.suffix.lower() in _JSON:
         found = _json_rows(path)
     else:
-        found = _text_rows(path, delimiter)
+        found = _text_rows(path, delimiter, names, encoding)
     for row in found:
         yield row if wanted is None or isinstance(row, Drop) else {name: row.get(name, "") for name in wanted}
 
@@ -74,10 +79,53 @@ def require(path: Path, wanted: Collection[str], found: Sequence[str]) -> None:
                           "(all in one name: set `delimiter`)")  # fmt: skip
 
 
-def _lines(path: Path) -> Iterator[str]:
+def words(path: Path, delimiter: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a text file that hold anything, as line number (from 1) and cells cut at blanks or `delimiter`.
+
+    Raises:
+        ConfigError: no such file, or not text in UTF-8.
+    """
+    for number, line in enumerate(_lines(path), 1):
+        if cells := [cell.strip() for cell in line.strip().split(delimiter)] if line.strip() else []:
+            yield number, cells
+
+
+def sheet(path: Path, first: str, name: str | None = None) -> Iterator[Row]:
+    """The rows of an xlsx sheet below the row whose first cell is `first`: notes often stand above the header.
+
+    Args:
+        first: name of the first column, any case.
+        name: of the sheet; None = the first one.
+
+    Raises:
+        ConfigError: openpyxl is missing, no such file or sheet, or no such header.
+    """
+    try:
+        import openpyxl
+    except ImportError as e:
+        raise ConfigError(f"{path.name} is a spreadsheet; reading it needs openpyxl: pip install facevlm[data]") from e
+    try:
+        # xlsx parts that Excel writes and openpyxl does not know (data validation) are of no interest here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as e:
+        raise ConfigError(f"cannot read spreadsheet {path}: {e}") from e
+    if name is not None and name not in book.sheetnames:
+        raise ConfigError(f"{path} has no sheet {name!r}; it has {', '.join(book.sheetnames)}")
+    cells = ([_text(value) for value in row] for row in book[name or book.sheetnames[0]].iter_rows(values_only=True))
+    head = next((row for row in cells if row and row[0].lower() == first.lower()), None)
+    if head is None:
+        raise ConfigError(f"{path} has no header row that begins with {first!r}")
+    for row in cells:
+        if any(row):
+            yield {key: value for key, value in zip(head, row, strict=False) if key}
+
+
+def _lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
     try:
         # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=encoding, newline="") as file:
             yield from file
     except OSError as e:
         raise ConfigError(f"cannot read label file {path}: {e.strerror}. It is looked for in `root`") from e
@@ -85,7 +133,7 @@ def _lines(path: Path) -> Iterator[str]:
         raise ConfigError(f"label file {path} is not UTF-8 text ({e.reason}); save it as UTF-8") from e
 
 
-def _table(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
+def _table(path: Path, delimiter: str | None, encoding: str = "utf-8-sig") -> Iterator[tuple[int, list[str]]]:
     """The rows that hold anything, with the number of their last line."""
     cut = delimiter or DELIMITERS.get(path.suffix.lower())
     if cut is None:
@@ -93,7 +141,7 @@ def _table(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]
                           "file *.csv, *.tsv, *.jsonl or *.parquet")  # fmt: skip
     if len(cut) != 1:
         raise ConfigError(f"delimiter {cut!r} is not one character")
-    reader = csv.reader(_lines(path), delimiter=cut, skipinitialspace=True)
+    reader = csv.reader(_lines(path, encoding), delimiter=cut, skipinitialspace=True)
     try:
         for cells in reader:
             if any(cells):
@@ -106,9 +154,11 @@ def _header(path: Path, delimiter: str | None) -> list[str]:
     return next((names for _, names in _table(path, delimiter)), [])
 
 
-def _text_rows(path: Path, delimiter: str | None) -> Iterator[Row | Drop]:
-    table = _table(path, delimiter)
-    names = next((names for _, names in table), [])
+def _text_rows(path: Path, delimiter: str | None, names: Sequence[str] | None = None,
+               encoding: str = "utf-8-sig") -> Iterator[Row | Drop]:  # fmt: skip
+    table = _table(path, delimiter, encoding)
+    if names is None:
+        names = next((names for _, names in table), [])
     for number, cells in table:
         if len(cells) == len(names):
             yield dict(zip(names, cells, strict=True))

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facevlm.vocab import AUS, LABEL_SETS
+from facevlm.vocab import ATTRIBUTES, AUS, LABEL_SETS
 
 Split = Literal["", "train", "val", "test"]
 
@@ -31,9 +31,14 @@ class FaceRecord:
     """Unique within its source."""
     source: str
     media: str
-    """Path of the picture or video, relative to the set's root, with forward slashes."""
+    """Path of the picture, relative to the set's root, with forward slashes; or of a clip: a video, or a folder of
+    frames. One frame of a video is "video.mp4#t=1.5" (seconds) or "video.avi#frame=12" (counted from 0)."""
     span: tuple[float, float] | None = None
-    """Start and end in seconds where `media` is a video; None for a picture."""
+    """Start and end in seconds where only a part of a video is meant."""
+    frames: tuple[str, ...] = ()
+    """Where `media` is a clip: the pictures to look at, in order of time, each a path as `media` may be."""
+    before: str | None = None
+    """A picture of the same face before the expression (onset, neutral), where the source has one."""
     split: Split = ""
     box: tuple[float, float, float, float] | None = None
     """Face box left, top, right, bottom in pixels of the upright picture; None = the whole picture."""
@@ -46,6 +51,8 @@ class FaceRecord:
     """Name in `vocab.LABEL_SETS`: which labels were on offer."""
     emotion_probs: Mapping[str, float] | None = None
     """Share of annotators per label, summing to 1."""
+    emotion_words: tuple[str, ...] = ()
+    """Emotions in the annotators' own words, outside any fixed label set."""
     valence: float | None = None
     """-1 to 1."""
     arousal: float | None = None
@@ -54,12 +61,20 @@ class FaceRecord:
     """FACS intensity 0-5 by AU number. Missing = not labelled; 0 = labelled absent. They are not the same."""
     au_threshold: float = 1
     """Intensity from which an AU counts as present: 1 for occurrence codes, 2 by DISFA's rule."""
+    aus_by: str | None = None
+    """The program that estimated `aus`, e.g. "openface-2"; None = human coders."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    """Anything else that was labelled; `vocab.ATTRIBUTES` says how those with a known meaning are written."""
     caption: str | None = None
     rationale: str | None = None
     rationale_by: str | None = None
     """Who wrote the rationale and with what, e.g. "template-1"."""
     licence: str = "unknown"
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The paths of the pictures to look at, in order."""
+        return self.frames or (self.media,)
 
     @property
     def present_aus(self) -> tuple[int, ...]:
@@ -89,8 +104,10 @@ def faults(record: FaceRecord) -> list[str]:
     found = []
     if not record.id or not record.source or not record.media:
         found.append("id, source and media must not be empty")
-    if Path(record.media).is_absolute() or ".." in Path(record.media).parts:
-        found.append(f"media {record.media!r} must be relative to the set's root and stay inside it")
+    for path in (record.media, *record.frames, *((record.before,) if record.before is not None else ())):
+        # Text, not Path: this is looked at once for every row of a set.
+        if path.startswith("/") or path[1:3] in (":/", ":\\") or ".." in path and ".." in path.split("/"):
+            found.append(f"media {path!r} must be relative to the set's root and stay inside it")
     if record.split not in get_args(Split):
         found.append(f"split {record.split!r} is none of train, val, test")
     if unknown := sorted(n for n in record.aus if n not in AUS):
@@ -110,6 +127,9 @@ def faults(record: FaceRecord) -> list[str]:
         value = getattr(record, name)
         if value is not None and not -1 <= value <= 1:
             found.append(f"{name} {value} is outside -1 to 1")
+    for name, text in record.attributes.items():
+        if name in ATTRIBUTES and (fault := ATTRIBUTES[name].fault(text)):
+            found.append(f"{name} is {fault}")
     if record.emotion_probs is not None and not math.isclose(sum(record.emotion_probs.values()), 1, abs_tol=1e-3):
         found.append(f"emotion_probs sum to {sum(record.emotion_probs.values()):.3f}, not 1")
     if (box := record.box) is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
@@ -126,12 +146,13 @@ def faults(record: FaceRecord) -> list[str]:
 SCHEMA = pa.schema(
     [
         ("id", pa.string()), ("source", pa.string()), ("media", pa.string()), ("span", pa.list_(pa.float64())),
-        ("split", pa.string()), ("box", pa.list_(pa.float64())), ("landmarks", pa.list_(pa.list_(pa.float64()))),
+        ("frames", pa.list_(pa.string())), ("before", pa.string()), ("split", pa.string()),
+        ("box", pa.list_(pa.float64())), ("landmarks", pa.list_(pa.list_(pa.float64()))),
         ("subject", pa.string()), ("emotion", pa.string()), ("label_set", pa.string()),
         ("emotion_probs", pa.list_(pa.struct([("label", pa.string()), ("p", pa.float64())]))),
-        ("valence", pa.float64()), ("arousal", pa.float64()),
+        ("emotion_words", pa.list_(pa.string())), ("valence", pa.float64()), ("arousal", pa.float64()),
         ("aus", pa.list_(pa.struct([("au", pa.int16()), ("intensity", pa.float64())]))),
-        ("au_threshold", pa.float64()),
+        ("au_threshold", pa.float64()), ("aus_by", pa.string()),
         ("attributes", pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))),
         ("caption", pa.string()), ("rationale", pa.string()), ("rationale_by", pa.string()), ("licence", pa.string()),
     ]
@@ -165,6 +186,8 @@ def from_row(row: Mapping[str, Any]) -> FaceRecord:
             values[name] = tuple(values[name])
     for name in ("aus", "attributes"):
         values[name] = values.get(name) or {}
+    for name in ("frames", "emotion_words"):
+        values[name] = tuple(values.get(name) or ())
     if values.get("landmarks") is not None:
         values["landmarks"] = tuple(tuple(point) for point in values["landmarks"])
     return FaceRecord(**values)

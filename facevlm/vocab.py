@@ -234,6 +234,50 @@ LABEL_SETS: dict[str, LabelSet] = {
     )
 }  # fmt: skip
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a named attribute means, and which values it may have."""
+
+    meaning: str
+    values: tuple[str, ...] = ()
+    """The words allowed; empty with no range = free text."""
+    low: float | None = None
+    high: float | None = None
+    """Range of a number."""
+
+    def fault(self, value: str) -> str | None:
+        """What is wrong with a value, in words; None if nothing is."""
+        if self.values and value not in self.values:
+            return f"{value!r} is none of {', '.join(self.values)}"
+        if self.low is not None and self.high is not None:
+            try:
+                inside = self.low <= float(value) <= self.high
+            except ValueError:
+                inside = False
+            if not inside:
+                return f"{value!r} is not a number within {self.low:g}-{self.high:g}"
+        return None
+
+
+ATTRIBUTES: dict[str, Attribute] = {
+    "age": Attribute("years", low=0, high=120),
+    "age_group": Attribute("the source's own bracket, such as 20-29"),
+    "gender": Attribute("as the source labels it", ("female", "male")),
+    "race": Attribute("the source's own word"),
+    "skin_tone": Attribute("the source's own scale"),
+    "pain": Attribute("PSPI, Prkachin & Solomon 2008", low=0, high=16),
+    "engagement": Attribute("very low, low, high, very high (DAiSEE, Gupta et al. 2016)", low=0, high=3),
+    "boredom": Attribute("as engagement", low=0, high=3),
+    "confusion": Attribute("as engagement", low=0, high=3),
+    "frustration": Attribute("as engagement", low=0, high=3),
+    "dominance": Attribute("third axis beside valence and arousal", low=-1, high=1),
+    "beauty": Attribute("mean rating of SCUT-FBP5500, Liang et al. 2018", low=1, high=5),
+    "ambivalence": Attribute("ambivalent or hesitant (BAH, 2025)", ("no", "yes")),
+    "authenticity": Attribute("whether the face was manipulated", ("real", "fake")),
+    "manipulation": Attribute("the method that made a fake"),
+}
+"""Attributes with a known meaning; `FaceRecord.attributes` may hold others, such as CelebA's, as "yes" and "no"."""
+
 EMFACS: dict[str, frozenset[int]] = {
     "neutral": frozenset(),
     "happiness": frozenset({6, 12}),

@@ -1,13 +1,13 @@
-"""The data sets that can be read: name -> `read(root, **options)`, which yields FaceRecords and Drops."""
+"""The data sets that can be read: name -> `Source`."""
 
-from collections.abc import Callable, Iterator
+from data_builders.source import Source
+from data_builders.sources import rafdb, synthetic, table
 
-from data_builders.sources import synthetic, table
-from facevlm.record import Drop, FaceRecord
-
-Read = Callable[..., Iterator[FaceRecord | Drop]]
-
-SOURCES: dict[str, Read] = {
-    "synthetic": synthetic.read,
-    "table": table.read,
+SOURCES: dict[str, Source] = {
+    s.name: s
+    for s in (
+        synthetic.SOURCE,
+        table.SOURCE,
+        rafdb.SOURCE,
+    )
 }

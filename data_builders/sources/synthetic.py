@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_builders.source import Source
 from facevlm.record import FaceRecord
 from facevlm.tiny.faces import look
 from facevlm.tiny.population import EMOTIONS, SOURCE_SUBJECTS, THRESHOLD, VALENCE_AROUSAL, Sample, draw, emotional_aus
@@ -60,3 +61,14 @@ def _record(sample: Sample, emotion: str, name: str, media: str) -> FaceRecord:
                     "facial_hair": "yes" if who.beard else "no", "occluder": sample.view.occluder},
         licence="CC0-1.0",
     )  # fmt: skip
+
+
+SOURCE = Source(
+    name="synthetic",
+    title="Drawn faces",
+    read=read,
+    tasks=("emotion", "va", "au", "au intensity"),
+    licence="CC0-1.0",
+    needs="nothing: root is null, the pictures are drawn into the set's own folder",
+    share=True,
+)

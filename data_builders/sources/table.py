@@ -19,6 +19,7 @@ from typing import Any
 from data_builders import cells
 from data_builders.cells import BadRow, BoxForm, Code
 from data_builders.rows import Row, columns, require, rows
+from data_builders.source import Source
 from facevlm.config import ConfigError, build
 from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import LABEL_SETS
@@ -158,3 +159,13 @@ def _check_labels(options: Options, given: Columns) -> None:
                 faults.append(f"emotion_map.{word}: {e}")
     if faults:
         raise ConfigError("the options of source table have faults:\n  " + "\n  ".join(faults))
+
+
+SOURCE = Source(
+    name="table",
+    title="Any table of paths and labels",
+    read=read,
+    tasks=("emotion", "va", "au", "au intensity", "attributes", "caption"),
+    licence="as its options say",
+    needs="one CSV, TSV, JSONL or Parquet file; its columns are named in the config",
+)
