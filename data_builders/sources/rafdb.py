@@ -11,7 +11,8 @@ Tree, as the authors ship it           or as a common mirror has it
 
 Labels: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral. Attributes: five landmark lines,
 then gender (0 male, 1 female, 2 unsure), race (0 Caucasian, 1 African-American, 2 Asian), age (0: 0-3, 1: 4-19,
-2: 20-39, 3: 40-69, 4: 70+). Known faults: "patition" is spelled so; no subjects, so nothing keeps a person out of two splits.
+2: 20-39, 3: 40-69, 4: 70+). Known faults: "patition" is spelled so; no subjects, so nothing keeps a person out of
+two splits.
 
 One row:  train_00001.jpg 5
     -> FaceRecord(id="train_00001", media="basic/Image/aligned/train_00001_aligned.jpg", split="train",

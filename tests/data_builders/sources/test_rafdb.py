@@ -43,7 +43,8 @@ def test_original_pictures_can_be_asked_for(basic, take):
 
 def test_the_mirror_with_class_folders_is_read(tree, take):
     root = tree({"DATASET/train/1/train_00007_aligned.jpg": None, "DATASET/test/7/test_0002_aligned.jpg": None,
-                 "DATASET/train/9/train_00008_aligned.jpg": None, "DATASET/train/1/._train_00007.jpg": b"x"})  # fmt: skip
+                 "DATASET/train/9/train_00008_aligned.jpg": None,
+                 "DATASET/train/1/._train_00007.jpg": b"x"})  # fmt: skip
     found = take(SOURCE, root)
     assert {n: (r.split, r.emotion) for n, r in found.records.items()} == {
         "train_00007": ("train", "surprise"), "test_0002": ("test", "neutral")}  # fmt: skip
