@@ -1,26 +1,17 @@
 """What a record must pass on its way into a set: pure steps, each record -> record, or a Drop that says why not."""
 
-import multiprocessing
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from itertools import islice
-from pathlib import Path
-from typing import Literal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from facevlm.answer import Mode, parse
 from facevlm.config import ConfigError
-from facevlm.images import Box, ImageError, decode
 from facevlm.prompts import asked_parts, gold, variant
 from facevlm.record import Drop, FaceRecord, Split, faults
 from facevlm.vocab import LABEL_SETS
 
 Item = FaceRecord | Drop
-
-_BATCH = 32
-"""Pictures handed to a worker at once: some hundred milliseconds of work, so that passing them costs nothing."""
 
 
 def well_formed(record: FaceRecord) -> Item:
@@ -29,83 +20,15 @@ def well_formed(record: FaceRecord) -> Item:
     return Drop(record.id, "bad record", "; ".join(found)) if found else record
 
 
-def picture_fault(path: Path, box: Box | None = None, video: bool = False) -> tuple[str, str] | None:
-    """Why a picture cannot be used, as reason and detail; None if it decodes and the face box lies in it.
-
-    Args:
-        video: only look whether the file is there.
-    """
-    if video:
-        return None if path.is_file() else ("file missing", str(path))
-    try:
-        width, height = decode(path).size
-    except ImageError as e:
-        return e.reason, str(e)
-    if box is None:
-        return None
-    left, top, right, bottom = box
-    outside = right <= 0 or bottom <= 0 or left >= width or top >= height
-    # A box far larger than its picture is no face box, and cropping to it would take any amount of memory.
-    if outside or max(right - left, bottom - top) > 2 * max(width, height):
-        return "bad face box", f"{box} in {path}, which is {width} x {height}"
-    return None
-
-
-def _picture_faults(tasks: Sequence[tuple[Path, Box | None, bool]]) -> list[tuple[str, str] | None]:
-    return [picture_fault(*task) for task in tasks]
-
-
-def with_pictures(items: Iterable[Item], root: Path, workers: int) -> Iterator[Item]:
-    """The items in their order, records with an unusable picture turned into Drops; decodes in `workers` processes.
-
-    Raises:
-        ConfigError: a worker was killed.
-    """
-    batches = _batches(items)
-    if workers == 1:
-        for batch in batches:
-            yield from _settle(batch, _picture_faults(_tasks(batch, root)))
-        return
-    # Spawned, not forked: Arrow and tqdm run threads, whose locks a forked child would inherit in any state.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: deque[tuple[list[Item], Future[list[tuple[str, str] | None]]]] = deque()
-        try:
-            for batch in batches:
-                waiting.append((batch, pool.submit(_picture_faults, _tasks(batch, root))))
-                if len(waiting) > 4 * workers:
-                    yield from _settle(waiting[0][0], waiting.popleft()[1].result())
-            while waiting:
-                yield from _settle(waiting[0][0], waiting.popleft()[1].result())
-        except BrokenProcessPool as e:
-            raise ConfigError("a process that checks pictures was killed, most often for lack of memory; "
-                              f"set `workers` below {workers}") from e  # fmt: skip
-
-
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch
-
-
-def _tasks(batch: Sequence[Item], root: Path) -> list[tuple[Path, Box | None, bool]]:
-    return [(root / r.media, r.box, r.span is not None) for r in batch if isinstance(r, FaceRecord)]
-
-
-def _settle(batch: Sequence[Item], found: Sequence[tuple[str, str] | None]) -> Iterator[Item]:
-    answers = iter(found)
-    for item in batch:
-        fault = next(answers) if isinstance(item, FaceRecord) else None
-        yield Drop(item.id, *fault) if fault else item
-
-
 class Unique:
     """Drops a record whose source and id were seen before."""
 
     def __init__(self) -> None:
-        self.seen: set[tuple[str, str]] = set()
+        # Hashes of 8 bytes: among a million names, two share one by chance once in 30 million builds.
+        self.seen: set[int] = set()
 
     def __call__(self, record: FaceRecord) -> Item:
-        key = record.source, record.id
+        key = hash((record.source, record.id))
         if key in self.seen:
             return Drop(record.id, "duplicate id", f"an earlier record of {record.source} has this id; it was kept")
         self.seen.add(key)
@@ -133,17 +56,41 @@ def gold_faults(record: FaceRecord, mode: Mode) -> list[str]:
     return found
 
 
-def answerable(record: FaceRecord, modes: Sequence[Mode]) -> Item:
-    """Drops a record with no label that any of the modes asks for."""
+def labelled(record: FaceRecord) -> bool:
+    """Whether a record has anything that could be asked for."""
+    return bool(record.aus or record.emotion or record.emotion_probs or record.emotion_words or record.attributes
+                or record.caption) or record.valence is not None  # fmt: skip
+
+
+def answerable(record: FaceRecord, modes: Sequence[Mode] | None) -> Item:
+    """Drops a record with no label that any of the modes asks for; None = with no label at all."""
+    if modes is None:
+        return record if labelled(record) else Drop(record.id, "no label", "nothing is labelled that could be asked")
     if modes and not any({"au", "answer"} & set(asked_parts(mode, record)) for mode in modes):
         return Drop(record.id, "no label", f"neither AUs nor an emotion that mode {' or '.join(modes)} could ask for")
     return record
 
 
-def gold_holds(record: FaceRecord, modes: Sequence[Mode]) -> Item:
+class GoldHolds:
     """Drops a record whose gold answer does not read back as its labels in one of the modes."""
-    found = [f"{mode}: {fault}" for mode in modes for fault in gold_faults(record, mode)]
-    return Drop(record.id, "gold answer fails", "; ".join(found)) if found else record
+
+    def __init__(self, modes: Sequence[Mode]) -> None:
+        self.modes = modes
+        self._good: set[tuple[Any, ...]] = set()
+
+    def __call__(self, record: FaceRecord) -> Item:
+        # Without a rationale the answer hangs on the labels alone, and a million records have few different ones.
+        key = record.present_aus, bool(record.aus), record.emotion, record.label_set, record.au_threshold
+        if record.rationale is None and key in self._good:
+            return record
+        if not (record.aus or record.emotion):
+            return record
+        found = [f"{mode}: {fault}" for mode in self.modes for fault in gold_faults(record, mode)]
+        if found:
+            return Drop(record.id, "gold answer fails", "; ".join(found))
+        if record.rationale is None:
+            self._good.add(key)
+        return record
 
 
 @dataclass(frozen=True)
@@ -155,18 +102,26 @@ class SplitRule:
     val: float = 0.1
     test: float = 0.2
     seed: int = 0
+    val_of_train: float = 0
+    """Share of the subjects (or records) of a train split given by the source that becomes val."""
     allow_shared_subjects: bool = False
     """Accept a source that puts one person on both sides."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.val_of_train < 1:
+            raise ConfigError(f"val_of_train {self.val_of_train} must be a share of 0 or more and below 1")
         if min(self.val, self.test) < 0 or self.val + self.test >= 1:
             raise ConfigError(f"val {self.val} and test {self.test} must be shares of 0 or more, together below 1")
 
 
 def drawn_split(record: FaceRecord, rule: SplitRule) -> Split:
     """The split that the rule draws: it hangs on the key and the seed alone, so more data never moves a person."""
+    if record.split and (record.split != "train" or not rule.val_of_train):
+        return record.split
     key = record.subject if rule.by == "subject" and record.subject is not None else record.id
     share = variant(rule.seed, f"split:{key}", 10**6) / 10**6
+    if record.split == "train":
+        return "val" if share < rule.val_of_train else "train"
     return "test" if share < rule.test else "val" if share < rule.test + rule.val else "train"
 
 
@@ -178,10 +133,10 @@ class Placer:
         self.seen: dict[tuple[str, str], Counter[Split]] = {}
 
     def __call__(self, record: FaceRecord) -> FaceRecord:
-        split = record.split or drawn_split(record, self.rule)
+        split = drawn_split(record, self.rule)
         if record.subject is not None and (record.split or self.rule.by == "subject"):
             self.seen.setdefault((record.source, record.subject), Counter())[split] += 1
-        return replace(record, split=split)
+        return record if split == record.split else record.in_split(split)
 
     def check(self) -> None:
         """Refuse a set in which one person is on two sides.

@@ -2,6 +2,7 @@
 
 `template` writes one from the labels and the codebooks alone: key observations, interpretation, conclusion (the
 order of ExpLLM's Exp-CoT, Lan et al. 2025, IEEE TMM). It says only what was labelled, and never names an absent AU.
+A face with neither AUs nor an emotion, but known to be real or fake, gets the evidence for that.
 """
 
 from facevlm.prompts import variant
@@ -23,6 +24,10 @@ _LOOSE = (
     "Overall the impression is of {}.",
     "Taken together this is read as {}.",
 )
+_TRACES = ("Observations: traces of {}.", "The face shows traces of {}.", "Visible here: signs of {}.")
+_NO_TRACES = ("Observations: no trace of manipulation.", "The face shows no sign of manipulation.",
+              "Visible here: a face without traces of manipulation.")  # fmt: skip
+_JUDGE = ("Conclusion: {}.", "So the face is {}.", "This face is {}.")
 _CONCLUDE = ("Conclusion: {}.", "So the emotion is {}.", "This is {}.")
 
 
@@ -49,15 +54,28 @@ def _interpret(record: FaceRecord, emotion: str, pick: int) -> list[str]:
     return [text, _BESIDE[pick].format(_list(beside))]
 
 
+def _judge(record: FaceRecord, pick: int) -> list[str]:
+    verdict, method = record.attributes["authenticity"], record.attributes.get("manipulation", "manipulation")
+    seen = _NO_TRACES[pick] if verdict == "real" else _TRACES[pick].format(method)
+    return [seen, _JUDGE[pick].format(verdict)]
+
+
+def explainable(record: FaceRecord) -> bool:
+    """Whether a record has labels that `template` can reason from."""
+    return bool(record.aus) or record.emotion is not None or "authenticity" in record.attributes
+
+
 def template(record: FaceRecord, seed: int) -> str:
     """A rationale for a record from its labels; the wording depends on the seed and the record's id alone.
 
     Raises:
-        ValueError: the record has neither AU nor emotion labels.
+        ValueError: the record has neither AUs nor an emotion, nor is it known to be real or fake.
     """
-    if not record.aus and record.emotion is None:
+    if not explainable(record):
         raise ValueError(f"record {record.id} has no labels to reason from")
     pick = variant(seed, f"rationale:{record.id}", len(_OBSERVE))
+    if not record.aus and record.emotion is None:
+        return " ".join(_judge(record, pick))
     lines = []
     if record.aus:
         seen = [describe_au(n) for n in record.present_aus if n in AUS]

@@ -2,13 +2,17 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
+from data_builders.source import Source
 from facevlm.config import versions
 from facevlm.record import Drop, FaceRecord, whole_file
 from facevlm.vocab import AUS
@@ -21,44 +25,98 @@ _HUB = ("apache-2.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-
 """The Hub's names of licences that face sets come under; any other licence is "other", with its own name beside it."""
 
 
+SUBGROUPS = ("gender", "age_group", "race", "skin_tone")
+"""Attributes by which people are counted, beside the decade of `age`."""
+
+
 @dataclass
 class Tally:
     """Counts over a build; everything but `subjects` stays small however many records there are."""
 
+    origin: Source
+    given: Counter[str] = field(default_factory=Counter)
+    """Rows that the source gave, by the split that it names itself."""
     dropped: Counter[str] = field(default_factory=Counter)
+    dropped_in: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Reasons by split; "" where the row was given up before its split was known."""
     splits: Counter[str] = field(default_factory=Counter)
     emotions: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     positives: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     labelled: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     subjects: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     no_subject: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Counter)))
+    """Subgroup attribute -> split -> value -> records."""
     facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """By source, licence, label_set, au_threshold and rationale_by."""
+    """By source, licence, label_set, au_threshold, aus_by and rationale_by."""
     words: Counter[int] = field(default_factory=Counter)
     """Rationales by their length in words."""
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Pairs of near-identical pictures, by what was done about them."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """What the source says of its files, each once, in order."""
 
     @property
     def kept(self) -> int:
         return self.splits.total()
 
-    def add(self, item: FaceRecord | Drop) -> None:
-        """Count a kept record, or a dropped one by its reason."""
-        if isinstance(item, Drop):
+    def read(self, item: FaceRecord | Drop) -> None:
+        """Count a row as the source gave it."""
+        self.given[item.split] += 1
+
+    def note(self, text: str) -> None:
+        """Keep what the source says of its files."""
+        self.notes.setdefault(text)
+
+    def drop(self, drops: Sequence[Drop]) -> None:
+        """Count what was dropped, by its reason."""
+        for item in drops:
             self.dropped[item.reason] += 1
+            self.dropped_in[item.split][item.reason] += 1
+
+    def keep(self, table: pa.Table) -> None:
+        """Count kept records, a table in `record.SCHEMA`: by columns, for rows would take longer than reading them."""
+        if not len(table):
             return
-        self.splits[item.split] += 1
-        self.emotions[item.split][item.emotion or UNLABELLED] += 1
-        self.labelled[item.split].update(item.labelled_aus)
-        self.positives[item.split].update(item.present_aus)
-        if item.subject is None:
-            self.no_subject[item.split] += 1
-        else:
-            self.subjects[item.split].add((item.source, item.subject))
-        for name in ("source", "licence", "label_set", "au_threshold", "rationale_by"):
-            if (value := getattr(item, name)) is not None:
-                self.facts[name][f"{value:g}" if isinstance(value, float) else str(value)] += 1
-        if item.rationale is not None:
-            self.words[len(item.rationale.split())] += 1
+        split = table["split"].to_pylist()
+        self.splits.update(split)
+        for (where, word), n in Counter(zip(split, table["emotion"].to_pylist(), strict=True)).items():
+            self.emotions[where][word or UNLABELLED] += n
+        who = Counter(zip(split, table["source"].to_pylist(), table["subject"].to_pylist(), strict=True))
+        for (where, source, subject), n in who.items():
+            if subject is None:
+                self.no_subject[where] += n
+            else:
+                self.subjects[where].add((source, subject))
+        for name in ("source", "licence", "label_set", "au_threshold", "aus_by", "rationale_by"):
+            for value, n in Counter(table[name].to_pylist()).items():
+                if value is not None:
+                    self.facts[name][f"{value:g}" if isinstance(value, float) else value] += n
+        self.words.update(len(text.split()) for text in table["rationale"].to_pylist() if text is not None)
+        self._aus(table, split)
+        self._subgroups(table["attributes"].combine_chunks(), split)
+
+    def _aus(self, table: pa.Table, split: list[str]) -> None:
+        lists = table["aus"].combine_chunks()
+        row = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+        pairs = lists.flatten()
+        number, level = (pairs.field(i).to_numpy(zero_copy_only=False) for i in range(2))
+        present = level >= table["au_threshold"].to_numpy()[row]
+        where = np.array(split)[row]
+        for name in set(split):
+            at = where == name
+            self.labelled[name].update(number[at].tolist())
+            self.positives[name].update(number[at & present].tolist())
+
+    def _subgroups(self, lists: pa.Array, split: list[str]) -> None:
+        row = pc.list_parent_indices(lists).to_pylist()
+        pairs = lists.flatten()
+        for i, name, value in zip(row, pairs.field(0).to_pylist(), pairs.field(1).to_pylist(), strict=True):
+            if name in SUBGROUPS:
+                self.groups[name][split[i]][value] += 1
+            elif name == "age":
+                decade = int(float(value)) // 10 * 10
+                self.groups["age"][split[i]][f"{decade}-{decade + 9}"] += 1
 
 
 def support(tally: Tally) -> dict[int, dict[str, tuple[int, int]]]:
@@ -76,23 +134,55 @@ def _lengths(words: Counter[int]) -> dict[str, float] | None:
             "max": ordered[-1]}  # fmt: skip
 
 
-def as_dict(tally: Tally, seconds: float) -> dict[str, Any]:
+def by_split(tally: Tally) -> dict[str, dict[str, Any]]:
+    """Split -> rows the source gave it, records kept, rows dropped by reason, rows its owners state.
+
+    "read" goes by the split that the source names ("" = it names none), "kept" by the split they are in now.
+    """
+    names = [*SPLITS, *(name for name in ("",) if tally.given[name] or tally.dropped_in[name])]
+    names += [""] if "" in tally.origin.published and "" not in names else []
+    return {
+        name: {"read": tally.given[name], "kept": tally.splits[name],
+               "dropped": dict(tally.dropped_in[name].most_common()), "published": tally.origin.published.get(name)}
+        for name in names
+    }  # fmt: skip
+
+
+def as_dict(tally: Tally) -> dict[str, Any]:
     """The tally as the plain values of `report.json`."""
     return {
+        "read": tally.given.total(),
         "kept": tally.kept,
         "dropped": dict(tally.dropped.most_common()),
         "splits": {s: tally.splits[s] for s in SPLITS},
+        "sources": {tally.origin.name: by_split(tally)},
+        "published": dict(tally.origin.published),
+        "notes": list(tally.notes),
+        "near_duplicates": dict(sorted(tally.pairs.items())),
         "emotions": {s: dict(sorted(tally.emotions[s].items())) for s in SPLITS},
-        "aus": {f"AU{au}": {s: {"positives": p, "labelled": n} for s, (p, n) in by_split.items()}
-                for au, by_split in support(tally).items()},
+        "aus": {f"AU{au}": {s: {"positives": p, "labelled": n} for s, (p, n) in counts.items()}
+                for au, counts in support(tally).items()},
         "subjects": {s: len(tally.subjects[s]) for s in SPLITS},
         "records_without_subject": {s: tally.no_subject[s] for s in SPLITS},
+        "subgroups": {name: {s: dict(sorted(groups[s].items())) for s in SPLITS}
+                      for name, groups in sorted(tally.groups.items())},
         **{name: dict(sorted(tally.facts[name].items()))
-           for name in ("source", "licence", "label_set", "au_threshold", "rationale_by")},
+           for name in ("source", "licence", "label_set", "au_threshold", "aus_by", "rationale_by")},
         "rationale_words": _lengths(tally.words),
-        "seconds": round(seconds, 2),
         "versions": versions(),
     }  # fmt: skip
+
+
+def found(tally: Tally) -> str:
+    """Rows found beside the counts that the owners state: "train 12271 of 12271 published, test 3000 of 3068"."""
+    published = tally.origin.published
+    parts = []
+    for name in (*SPLITS, ""):
+        n = tally.given.total() if name == "" and "" in published else tally.given[name]
+        if n or name in published:
+            stated = f" of {published[name]:,} published" if name in published else ""
+            parts.append(f"{name or 'all' if stated else name or 'no split'} {n:,}{stated}")
+    return ", ".join(parts)
 
 
 def summary(tally: Tally) -> str:
@@ -102,6 +192,8 @@ def summary(tally: Tally) -> str:
     labelled = sum(tally.labelled.values(), Counter[int]())
     reasons = ", ".join(f"{reason} {n}" for reason, n in tally.dropped.most_common())
     lines = [
+        f"read: {found(tally)}",
+        *(f"note: {text}" for text in tally.notes),
         f"kept {tally.kept}, dropped {tally.dropped.total()}" + (f": {reasons}" if reasons else ""),
         "splits: " + ", ".join(f"{s} {tally.splits[s]} ({len(tally.subjects[s])} subjects)" for s in SPLITS),
         "emotions: " + ", ".join(f"{word} {n}" for word, n in emotions.most_common()),
@@ -109,6 +201,8 @@ def summary(tally: Tally) -> str:
     if labelled:
         shown = (f"AU{au} {positives[au]}/{labelled[au]}" for au in sorted(labelled))
         lines.append("AUs (present/labelled): " + ", ".join(shown))
+    if tally.pairs:
+        lines.append("near-identical pictures (pairs): " + ", ".join(f"{k} {n}" for k, n in tally.pairs.most_common()))
     if tally.no_subject:
         lines.append(f"{tally.no_subject.total()} records name no subject: nothing keeps one person out of two splits")
     return "\n".join(lines)
@@ -143,10 +237,18 @@ def _counts(tally: Tally) -> str:
               [[s, tally.splits[s], len(tally.subjects[s]), tally.no_subject[s]] for s in SPLITS]),
         _grid(["emotion", *SPLITS], [[word, *(tally.emotions[s][word] for s in SPLITS)] for word in words]),
     ]  # fmt: skip
-    if found := support(tally):
-        body = [[f"AU{au} {AUS[au].name}", *(f"{p} / {n}" for p, n in by.values())] for au, by in found.items()]
+    if aus := support(tally):
+        body = [[f"AU{au} {AUS[au].name}", *(f"{p} / {n}" for p, n in by.values())] for au, by in aus.items()]
         parts.append("Present / labelled. An action unit that is not labelled is not counted as absent.\n\n"
                      + _grid(["action unit", *SPLITS], body))  # fmt: skip
+    for name, groups in sorted(tally.groups.items()):
+        values = sorted({value for counts in groups.values() for value in counts})
+        parts.append(_grid([name, *SPLITS], [[value, *(groups[s][value] for s in SPLITS)] for value in values]))
+    head = ["split, as the source names it", "rows read", "rows its owners state", "dropped because"]
+    body = [[name or "(none)", facts["read"], facts["published"] if facts["published"] is not None else "",
+             ", ".join(f"{reason} {n}" for reason, n in facts["dropped"].items())]
+            for name, facts in by_split(tally).items()]  # fmt: skip
+    parts.append(_grid(head, body))
     for name in ("source", "licence"):
         parts.append(_grid([name, "records"], [[value, n] for value, n in sorted(tally.facts[name].items())]))
     if tally.dropped:
@@ -193,9 +295,9 @@ setting: `config.yaml`.
 {_USES}"""
 
 
-def write(folder: Path, name: str, tally: Tally, how: Mapping[str, str], seconds: float) -> None:
+def write(folder: Path, name: str, tally: Tally, how: Mapping[str, str]) -> None:
     """Write `report.json` and the data card into the folder of a set."""
     with whole_file(folder / "report.json") as draft:
-        draft.write_text(json.dumps(as_dict(tally, seconds), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        draft.write_text(json.dumps(as_dict(tally), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     with whole_file(folder / "README.md") as draft:
         draft.write_text(card(name, tally, how), encoding="utf-8")

@@ -24,7 +24,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _JSON = (".jsonl", ".ndjson")
 
 
-def columns(path: Path, delimiter: str | None = None) -> list[str]:
+def columns(path: Path, delimiter: str | None = None, encoding: str = "utf-8-sig") -> list[str]:
     """The column names of a label file, in order and without surrounding blanks; for JSONL those of all its lines.
 
     Raises:
@@ -35,7 +35,7 @@ def columns(path: Path, delimiter: str | None = None) -> list[str]:
     elif path.suffix.lower() in _JSON:
         names = list(dict.fromkeys(name for row in rows(path) if isinstance(row, dict) for name in row))
     else:
-        names = _header(path, delimiter)
+        names = _header(path, delimiter, encoding)
     if not names:
         raise ConfigError(f"label file {path} is empty; it needs named columns")
     return names
@@ -100,6 +100,21 @@ def sheet(path: Path, first: str, name: str | None = None) -> Iterator[Row]:
     Raises:
         ConfigError: openpyxl is missing, no such file or sheet, or no such header.
     """
+    cells = grid(path, name)
+    head = next((row for row in cells if row and row[0].lower() == first.lower()), None)
+    if head is None:
+        raise ConfigError(f"{path} has no header row that begins with {first!r}")
+    for row in cells:
+        if any(row):
+            yield {key: value for key, value in zip(head, row, strict=False) if key}
+
+
+def grid(path: Path, name: str | None = None) -> Iterator[list[str]]:
+    """All rows of an xlsx sheet as they stand: for sheets without a header.
+
+    Raises:
+        ConfigError: openpyxl is missing, or no such file or sheet.
+    """
     try:
         import openpyxl
     except ImportError as e:
@@ -113,13 +128,8 @@ def sheet(path: Path, first: str, name: str | None = None) -> Iterator[Row]:
         raise ConfigError(f"cannot read spreadsheet {path}: {e}") from e
     if name is not None and name not in book.sheetnames:
         raise ConfigError(f"{path} has no sheet {name!r}; it has {', '.join(book.sheetnames)}")
-    cells = ([_text(value) for value in row] for row in book[name or book.sheetnames[0]].iter_rows(values_only=True))
-    head = next((row for row in cells if row and row[0].lower() == first.lower()), None)
-    if head is None:
-        raise ConfigError(f"{path} has no header row that begins with {first!r}")
-    for row in cells:
-        if any(row):
-            yield {key: value for key, value in zip(head, row, strict=False) if key}
+    for row in book[name or book.sheetnames[0]].iter_rows(values_only=True):
+        yield [_text(value) for value in row]
 
 
 def _lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[str]:
@@ -150,8 +160,8 @@ def _table(path: Path, delimiter: str | None, encoding: str = "utf-8-sig") -> It
         raise ConfigError(f"{path}, line {reader.line_num}: {e}") from e
 
 
-def _header(path: Path, delimiter: str | None) -> list[str]:
-    return next((names for _, names in _table(path, delimiter)), [])
+def _header(path: Path, delimiter: str | None, encoding: str = "utf-8-sig") -> list[str]:
+    return next((names for _, names in _table(path, delimiter, encoding)), [])
 
 
 def _text_rows(path: Path, delimiter: str | None, names: Sequence[str] | None = None,

@@ -240,7 +240,8 @@ def _picture(row: Prediction, record: FaceRecord | None, faces: RecordSet | None
     if record is None or faces is None:
         return '<div class="picture none">records not found</div>'
     try:
-        shown = show(faces.path(record), record)
+        paths = faces.paths(record)
+        shown = show(paths[len(paths) // 2], record)  # of a clip, the frame in the middle
     except ImageError as e:
         return f'<div class="picture none">{_text(e.reason)}</div>'
     alt = f"Face {row.id}"

@@ -35,14 +35,18 @@ def _write_run(job: Job, engine: str) -> None:
         draft.write_text(json.dumps(facts, indent=2) + "\n")
 
 
-def _load(job: Job, record: FaceRecord) -> Image | ImageError:
+Pictures = tuple[Image, ...]
+
+
+def _load(job: Job, record: FaceRecord) -> Pictures | ImageError:
+    box = None if record.frames else record.box
     try:
-        return load_face(job.faces.path(record), record.box, job.max_pixels)
+        return tuple(load_face(path, box, job.max_pixels) for path in job.faces.paths(record))
     except ImageError as e:
         return e
 
 
-def _batches(job: Job, todo: Sequence[Question]) -> Iterator[tuple[Sequence[Question], list[Image | ImageError]]]:
+def _batches(job: Job, todo: Sequence[Question]) -> Iterator[tuple[Sequence[Question], list[Pictures | ImageError]]]:
     """Questions with their pictures, a batch at a time; the next batch is decoded while this one is answered."""
     cuts = [todo[i : i + job.config.batch] for i in range(0, len(todo), job.config.batch)]
     with ThreadPoolExecutor(max_workers=4) as pool:
@@ -160,7 +164,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = load(EvalConfig, __doc__, argv)
 
     try:
-        summary = run(prepare(config), lambda: engine(config.model, config.engine))
+        job = prepare(config)
+        most = max(len(q.record.pictures) for q in job.questions)
+        summary = run(job, lambda: engine(config.model, config.engine, max_images=most))
     except ConfigError as e:
         raise SystemExit(f"error: {e}") from e
     print(headline([(Path(config.out).name, summary)]))

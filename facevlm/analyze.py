@@ -69,7 +69,7 @@ def analyze(paths: Sequence[Path], generator: Generator, text: str, parts: Seque
         for i, path in enumerate(paths[start : start + batch]):
             rows.append(dict.fromkeys(ROW.names) | {"path": str(path)})
             try:
-                requests[i] = Request(load_face(path, max_pixels=max_pixels), text)
+                requests[i] = Request((load_face(path, max_pixels=max_pixels),), text)
             except ImageError as e:
                 rows[i]["error"] = str(e)
         replies = generator.generate(list(requests.values()), max_new_tokens) if requests else []

@@ -2,12 +2,14 @@
 
     <think>…</think><au>AU6, AU12</au><answer>happiness</answer>
 
-`parse` is strict: it serves rewards, benchmarks and the server alike, and never finds an AU in prose ("no AU4").
-`parse_lenient` exists only to score models that were never told the form; nothing is trained with it.
+What <answer> holds depends on the task: an emotion, a choice, a number … (see `Kind`). `parse` is strict: it serves
+rewards, benchmarks and the server alike, and never finds an AU in prose ("no AU4"). `parse_lenient`
+exists only to score models that were never told the form; nothing is trained with it.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +17,10 @@ from facevlm.vocab import AUS, INTENSITY_LETTERS, SYNONYMS, canonical_emotion
 
 Part = Literal["think", "au", "answer"]
 Mode = Literal["explain", "fast", "label"]
+Kind = Literal["label", "choice", "yes/no", "number", "pair", "words", "shares", "text"]
+Value = str | bool | float | tuple[float, float] | tuple[str, ...] | Mapping[str, float]
+"""What <answer> holds, by kind: label, choice, text: a string. yes/no: a bool. number: a float. pair: valence and
+arousal. words: a tuple. shares: label -> share, summing to about 1."""
 
 MODES: dict[Mode, tuple[Part, ...]] = {
     "explain": ("think", "au", "answer"),
@@ -22,6 +28,20 @@ MODES: dict[Mode, tuple[Part, ...]] = {
     "label": ("answer",),
 }
 """Which parts each mode asks for, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the parts of an answer are to be read."""
+
+    kind: Kind = "label"
+    """What <answer> holds."""
+    low: float = 0.0
+    high: float = 0.0
+    """Range of a number, both ends included."""
+    letters: bool = False
+    """Every AU must carry its intensity letter; without this it may."""
+
 
 _TAG = re.compile(r"<(/?)(think|au|answer)>")
 _AU_ITEM = re.compile(r"AU([1-9][0-9]?)(?::([A-E]))?")
@@ -37,11 +57,17 @@ class Answer:
     emotion: str | None = None
     faults: tuple[str, ...] = ()
     """Every way in which the text misses the form; empty = exactly as asked."""
+    value: Value | None = None
+    """What <answer> holds, by its kind; the same as `emotion` where an emotion label was asked for."""
 
 
 def render(parts: Sequence[Part], thinking: str = "", aus: Mapping[int, int | None] | None = None,
            emotion: str = "") -> str:  # fmt: skip
-    """Write an answer in the form; `parse` reads back exactly what was given."""
+    """Write an answer in the form; `parse` reads back exactly what was given.
+
+    Args:
+        emotion: what <answer> holds: an emotion, or any other value as `write` gives it.
+    """
     items = (f"AU{n}" + (f":{INTENSITY_LETTERS[v - 1]}" if v else "") for n, v in sorted((aus or {}).items()))
     inside: dict[Part, str] = {"think": thinking.strip(), "au": ", ".join(items) or "none", "answer": emotion}
     return "".join(f"<{part}>{inside[part]}</{part}>" for part in parts)
@@ -91,17 +117,142 @@ def _read_aus(text: str) -> Mapping[int, int | None] | str:
     return read
 
 
-def parse(text: str, parts: Sequence[Part] = MODES["explain"], labels: Collection[str] | None = None) -> Answer:
+# ASCII digits, a point, nothing else: no exponent, no plus, no unit; so neither nan nor inf can come of it.
+_PLAIN = r"-?(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,6})?"
+_PAIR = re.compile(rf"valence ({_PLAIN}), arousal ({_PLAIN})")
+_SHARE = re.compile(rf"(.+) ({_PLAIN})%")
+_FREE_WORD = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
+_LONGEST_WORD = 40
+
+
+def _plain(number: float) -> str:
+    return f"{round(number, 2) + 0.0:.2f}".rstrip("0").rstrip(".")  # adding 0.0 takes the sign off a zero
+
+
+def write(value: Value) -> str:
+    """A value as <answer> holds it: "yes", "34", "valence 0.35, arousal -0.20", "fear 70%, anger 30%", "a, b", "none".
+
+    Numbers, valence and arousal are written to two places, shares to two places of a percent.
+    """
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str():
+            return value
+        case int() | float():
+            return _plain(value)
+        case Mapping():
+            return ", ".join(f"{label} {_plain(100 * share)}%" for label, share in value.items())
+        case (float() as valence, float() as arousal):
+            return f"valence {round(valence, 2) + 0.0:.2f}, arousal {round(arousal, 2) + 0.0:.2f}"
+    return ", ".join(map(str, value)) or "none"
+
+
+def fold(text: str) -> str:
+    """A word or phrase as it is compared: without regard to case, blanks and a closing full stop."""
+    return " ".join(unicodedata.normalize("NFC", text).lower().split()).removesuffix(".")
+
+
+def _within(text: str, low: float, high: float) -> float | None:
+    if not re.fullmatch(_PLAIN, text):
+        return None
+    return number + 0.0 if low <= (number := float(text)) <= high else None
+
+
+def _read_label(text: str, offered: Collection[str] | None, _: Form) -> str | None:
+    label = canonical_emotion(text)
+    return label if label is not None and (offered is None or label in offered) else None
+
+
+def _read_choice(text: str, offered: Collection[str] | None, _: Form) -> str | None:
+    return {fold(choice): choice for choice in offered or ()}.get(fold(text))
+
+
+def _read_yes_no(text: str, _: Collection[str] | None, __: Form) -> bool | None:
+    return {"yes": True, "no": False}.get(fold(text))
+
+
+def _read_number(text: str, _: Collection[str] | None, form: Form) -> float | None:
+    return _within(text.strip(), form.low, form.high)
+
+
+def _read_pair(text: str, _: Collection[str] | None, __: Form) -> tuple[float, float] | None:
+    match = _PAIR.fullmatch(" ".join(text.lower().split()))
+    if not match:
+        return None
+    valence, arousal = (_within(number, -1, 1) for number in match.groups())
+    return None if valence is None or arousal is None else (valence, arousal)
+
+
+def _read_words(text: str, offered: Collection[str] | None, _: Form) -> tuple[str, ...] | None:
+    if fold(text) == "none":
+        return ()
+    known = None if offered is None else {fold(word): word for word in offered}
+    words: list[str] = []
+    for item in map(fold, text.split(",")):
+        free = item if item != "none" and len(item) <= _LONGEST_WORD and _FREE_WORD.fullmatch(item) else None
+        word = free if known is None else known.get(item)
+        if word is None or word in words:
+            return None
+        words.append(word)
+    return tuple(words)
+
+
+def _read_shares(text: str, offered: Collection[str] | None, form: Form) -> Mapping[str, float] | None:
+    percent: dict[str, float] = {}
+    for item in text.split(","):
+        match = _SHARE.fullmatch(item.strip())
+        label = _read_label(match[1], offered, form) if match else None
+        number = _within(match[2], 0, 100) if match else None
+        if label is None or number is None or label in percent:
+            return None
+        percent[label] = number
+    # Rounded shares need not sum to 100 exactly; the small term is for binary fractions such as 33.1.
+    if abs(sum(percent.values()) - 100) > 1 + 1e-6:
+        return None
+    return {label: number / 100 for label, number in percent.items()}
+
+
+def _read_text(text: str, _: Collection[str] | None, __: Form) -> str | None:
+    return None if _TAG.search(text) else text.strip() or None
+
+
+_READERS: dict[Kind, tuple[Callable[[str, Collection[str] | None, Form], Value | None], str]] = {
+    "label": (_read_label, "an emotion on offer"),
+    "choice": (_read_choice, "one of the choices"),
+    "yes/no": (_read_yes_no, "yes or no"),
+    "number": (_read_number, "a plain number from {form.low:g} to {form.high:g}"),
+    "pair": (_read_pair, "a valence and an arousal from -1 to 1"),
+    "words": (_read_words, "none or a list of different words on offer"),
+    "shares": (_read_shares, "a list of emotions on offer with shares that sum to 100%"),
+    "text": (_read_text, "a text"),
+}
+"""How each kind is read, and what a text that cannot be read is not."""
+
+
+def read(text: str, form: Form, offered: Collection[str] | None = None) -> Value | None:
+    """The value that the inside of <answer> holds; None if it is not exactly of the form.
+
+    Args:
+        offered: the labels, choices or words on offer; None = any known label, any word.
+    """
+    return _READERS[form.kind][0](text, offered, form)
+
+
+def parse(text: str, parts: Sequence[Part] = MODES["explain"], labels: Collection[str] | None = None,
+          form: Form | None = None) -> Answer:  # fmt: skip
     """Read model text strictly.
 
     A part counts only if its tag pair stands exactly once and outside the others. The AU list must be "none" or
-    "AU6, AU12" (a letter A-E may follow: "AU12:C"), the emotion exactly one known word.
+    "AU6, AU12" (a letter A-E may follow: "AU12:C"), the answer exactly of its kind: by default one known emotion.
 
     Args:
         text: the completion alone, without the prompt.
         parts: the parts that were asked for, in order.
-        labels: the emotions on offer; None = any known one.
+        labels: the emotions, choices or words on offer; None = any known emotion, any word.
+        form: how the parts are to be read; None = an emotion, and AUs with or without letters.
     """
+    form = form or Form()
     found, faults = _sections(text)
     order = [m[2] for m in _TAG.finditer(text) if not m[1]]
     once: dict[str, str] = {}
@@ -125,15 +276,17 @@ def parse(text: str, parts: Sequence[Part] = MODES["explain"], labels: Collectio
         listed = _read_aus(once["au"])
         if isinstance(listed, str):
             faults.append(listed)
+        elif form.letters and (bare := [n for n, level in listed.items() if level is None]):
+            faults.append(f"AU{bare[0]} has no intensity letter")
         else:
             aus = listed
-    emotion = None
+    value = None
     if "answer" in once:
-        emotion = canonical_emotion(once["answer"])
-        if emotion is None or (labels is not None and emotion not in labels):
-            faults.append(f"{once['answer'].strip()[:40]!r} is not an emotion on offer")
-            emotion = None
-    return Answer(thinking, aus, emotion, tuple(faults))
+        value = read(once["answer"], form, labels)
+        if value is None:
+            faults.append(f"{once['answer'].strip()[:40]!r} is not {_READERS[form.kind][1].format(form=form)}")
+    emotion = value if form.kind == "label" and isinstance(value, str) else None
+    return Answer(thinking, aus, emotion, tuple(faults), value)
 
 
 _NEGATED = re.compile(r"\b(no|not|without|absent|absence|lacks?|neither|nor)\b|n't\b", re.IGNORECASE)
@@ -154,4 +307,5 @@ def parse_lenient(text: str, labels: Collection[str] | None = None) -> Answer:
     # A word may be matched in letters that only look alike to IGNORECASE, such as a long s: then it is no label.
     words = [SYNONYMS.get(w.lower()) for w in _WORD.findall(answers[-1] if answers else text)]
     words = [w for w in words if w is not None and (labels is None or w in labels)]
-    return Answer(None, aus, words[-1] if words else None, ("read leniently",))
+    last = words[-1] if words else None
+    return Answer(None, aus, last, ("read leniently",), last)

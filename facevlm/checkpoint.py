@@ -70,7 +70,7 @@ def write_facts(target: Path | str, **facts: Any) -> None:
 
 
 def read_facts(model: str) -> dict[str, Any]:
-    """What a model of ours was trained with (`max_pixels`, `modes`, `base` …); empty for any other model."""
+    """What a model of ours was trained with (`max_pixels`, `tasks`, `base` …); empty for any other model."""
     file = folder(model) / FACTS
     return json.loads(file.read_text()) if file.is_file() else {}
 

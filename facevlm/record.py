@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -71,6 +71,14 @@ class FaceRecord:
     """Who wrote the rationale and with what, e.g. "template-1"."""
     licence: str = "unknown"
 
+    def in_split(self, split: Split) -> "FaceRecord":
+        """The same record in a split; `dataclasses.replace` takes three times as long, which a million rows notice."""
+        new = object.__new__(FaceRecord)
+        for name in FaceRecord.__slots__:
+            object.__setattr__(new, name, getattr(self, name))
+        object.__setattr__(new, "split", split)
+        return new
+
     @property
     def pictures(self) -> tuple[str, ...]:
         """The paths of the pictures to look at, in order."""
@@ -97,6 +105,8 @@ class Drop:
     """A short fixed phrase to count by, such as "unknown label"."""
     detail: str
     """What exactly was found."""
+    split: str = ""
+    """The split that the source names, where it is known."""
 
 
 def faults(record: FaceRecord) -> list[str]:
@@ -193,24 +203,60 @@ def from_row(row: Mapping[str, Any]) -> FaceRecord:
     return FaceRecord(**values)
 
 
+def to_table(records: Sequence[FaceRecord]) -> pa.Table:
+    """Records as an Arrow table in `SCHEMA`, column by column: several times faster than through rows."""
+    columns = []
+    for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True):
+        values = [getattr(record, name) for record in records]
+        columns.append(_pairs(values, kind) if name in _PAIRS else pa.array(values, kind))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _pairs(values: Sequence[Mapping[Any, Any] | None], kind: pa.DataType) -> pa.Array:
+    offsets: list[int | None] = []
+    keys: list[Any] = []
+    items: list[Any] = []
+    for pairs in values:
+        offsets.append(None if pairs is None else len(keys))
+        if pairs:
+            order = sorted(pairs)
+            keys += order
+            items += map(pairs.__getitem__, order)
+    (key, item) = kind.value_type
+    struct = pa.StructArray.from_arrays([pa.array(keys, key.type), pa.array(items, item.type)], fields=[key, item])
+    return pa.ListArray.from_arrays(pa.array([*offsets, len(keys)], pa.int32()), struct, type=kind)
+
+
 class RecordWriter:
     """Writes records into numbered Parquet shards of one folder; use it inside `whole_folder`."""
 
     def __init__(self, folder: Path, shard_rows: int = 50_000) -> None:
         self.folder, self.shard_rows = folder, shard_rows
-        self._rows: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
         self._shards = 0
 
-    def add(self, record: FaceRecord) -> None:
-        self._rows.append(to_row(record))
-        if len(self._rows) >= self.shard_rows:
-            self.flush()
+    def add(self, *records: FaceRecord) -> None:
+        self.add_table(to_table(records))
+
+    def add_table(self, table: pa.Table) -> None:
+        """Add the rows of a table in `SCHEMA`; a shard is written whenever there is enough for one."""
+        self._tables.append(table)
+        while sum(len(t) for t in self._tables) >= self.shard_rows:
+            whole = pa.concat_tables(self._tables)
+            self._write(whole.slice(0, self.shard_rows))
+            self._tables = [whole.slice(self.shard_rows)]
 
     def flush(self) -> None:
-        if self._rows:
-            table = pa.Table.from_pylist(self._rows, schema=SCHEMA)
-            pq.write_table(table, self.folder / f"records-{self._shards:05d}.parquet", compression="zstd")
-            self._rows, self._shards = [], self._shards + 1
+        """Write what is left."""
+        if any(len(t) for t in self._tables):
+            self._write(pa.concat_tables(self._tables))
+        self._tables = []
+
+    def _write(self, table: pa.Table) -> None:
+        # One chunk a column: the bytes must hang on the rows alone, not on the pieces in which they came.
+        path = self.folder / f"records-{self._shards:05d}.parquet"
+        pq.write_table(table.combine_chunks(), path, compression="zstd")
+        self._shards += 1
 
 
 @contextmanager
@@ -264,6 +310,18 @@ class RecordSet:
     def path(self, record: FaceRecord) -> Path:
         """Where the record's picture or video lies."""
         return self.root / record.media
+
+    def paths(self, record: FaceRecord, before: bool = False) -> list[Path]:
+        """Where the pictures to look at lie, in order; with `before`, the one before the expression comes first.
+
+        Raises:
+            ValueError: `before` is asked for and the record has none.
+        """
+        if not before:
+            return [self.root / name for name in record.pictures]
+        if record.before is None:
+            raise ValueError(f"record {record.id} has no picture from before the expression")
+        return [self.root / name for name in (record.before, *record.pictures)]
 
 
 def read(folder: Path | str, split: str | None = None) -> RecordSet:

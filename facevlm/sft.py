@@ -15,7 +15,6 @@ from trl import SFTConfig, SFTTrainer
 
 from facevlm import config as configs
 from facevlm import training
-from facevlm.answer import Mode
 from facevlm.checkpoint import DEFAULT_MAX_PIXELS, ModelError, write_facts
 from facevlm.config import doc
 from facevlm.model import (
@@ -36,7 +35,10 @@ class Config:
     records: str = doc("folder made by data_builders.build")
     out: str = doc("folder for checkpoints, logs and the finished model")
     split: str = doc("which split to train on", default="train")
-    modes: list[Mode] = doc("answer modes to teach; each record gets one", default_factory=lambda: ["explain"])
+    tasks: dict[str, float] = doc("what to teach: weight by task of docs/tasks.md; a record is asked those that its "
+                                  "labels can answer", default_factory=lambda: {"explain": 1.0})  # fmt: skip
+    per_record: int = doc("how many different tasks each record is asked at most", default=1)
+    balance: float = doc("0 = classes of a task as frequent as in the data, 1 = all alike", default=0.0)
     freeze: Freeze = doc("what keeps its weights: none, vision, vision+projector", default="vision")
     lora: dict[str, Any] | None = doc(
         "keys of peft.LoraConfig; null trains all weights that are not frozen", default=None
@@ -110,7 +112,8 @@ def run(config: Config) -> None:
     """
     out = Path(config.out)
     args = arguments(config)
-    rows = training.load_rows(config.records, config.split, config.modes, config.seed, config.limit)
+    rows = training.load_rows(config.records, config.split, config.tasks, config.seed, config.limit,
+                              config.per_record, config.balance)  # fmt: skip
     checkpoint = training.start(out, config.resume, config.seed)
     processor = load_processor(config.model)
     model = load_model(config.model, dtype=_dtype(config), quant=config.quant)
@@ -129,14 +132,14 @@ def run(config: Config) -> None:
 
 def finish(trainer: SFTTrainer, config: Config, rows: list[dict[str, Any]]) -> None:
     """Write what belongs beside the weights."""
-    write_facts(config.out, max_pixels=config.max_pixels, modes=config.modes, base=config.model, stage="sft",
+    write_facts(config.out, max_pixels=config.max_pixels, tasks=list(config.tasks), base=config.model, stage="sft",
                 labels=training.shared_labels(rows))  # fmt: skip
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     training.write_card(
         Path(config.out), config.model, title=Path(config.out).name, method="sft", records=Path(config.records).name,
         what="A face model tuned with facevlm on labelled faces and rationales.", split=config.split, rows=len(rows),
         sources=", ".join(f"{k} ({n})" for k, n in Counter(r["source"] for r in rows).items()),
-        modes=", ".join(config.modes), max_pixels=config.max_pixels, steps=trainer.state.global_step,
+        tasks=", ".join(config.tasks), max_pixels=config.max_pixels, steps=trainer.state.global_step,
         loss=f"{losses[-1]:.4f}" if losses else "not logged", parameters=training.describe_parameters(trainer.model),
     )  # fmt: skip
 

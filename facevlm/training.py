@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +13,70 @@ from huggingface_hub import ModelCard, ModelCardData
 from transformers import PreTrainedModel, TrainerCallback, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from facevlm.answer import Mode
+from facevlm import mix
 from facevlm.config import ConfigError, versions
 from facevlm.images import load_face
-from facevlm.prompts import to_example, variant
+from facevlm.prompts import to_example, why_not
 from facevlm.record import FaceRecord, RecordSet, read, whole_file
+from facevlm.tasks import TASKS
 
 
-def examples(records: RecordSet, modes: Sequence[Mode], seed: int | None) -> list[dict[str, Any]]:
-    """One training row per record that has labels to learn from; with several modes each record gets one by its id.
+def examples(records: RecordSet, tasks: Mapping[str, float], seed: int | None, per_record: int = 1,
+             balance: float = 0.0) -> list[dict[str, Any]]:  # fmt: skip
+    """Training rows of the records that have labels to learn from, see `facevlm.mix`; the others are counted aloud.
+
+    Args:
+        seed: of draws and wordings; None = always the first wording.
 
     Raises:
-        ConfigError: no record can be used, with the first reason.
+        ConfigError: tasks that cannot be mixed, or no record can be used, with the reasons.
     """
-    rows, reasons = [], Counter[str]()
-    for record in records.records:
-        mode = modes[variant(seed or 0, f"mode:{record.id}", len(modes))]
-        try:
-            row = to_example(record, str(records.path(record)), mode, seed)
-        except ValueError as e:
-            reasons[str(e).partition(record.id)[2].strip()] += 1
-            continue
-        rows.append({**row, "box": list(record.box) if record.box else None})
-    if not rows:
-        raise ConfigError(f"no record can be trained on in mode {'/'.join(modes)}: {dict(reasons)}")
+    mix.check(tasks, per_record, balance)
+    drawn = mix.draw(records.records, tasks, seed or 0, per_record)
+    served = {id(record) for record, _ in drawn}
+    wanted = [name for name, weight in tasks.items() if weight]
+    reasons = Counter("; ".join(dict.fromkeys(str(why_not(record, name)) for name in wanted))
+                      for record in records.records if id(record) not in served)  # fmt: skip
+    if not drawn:
+        raise ConfigError(f"no record can be trained on with task {'/'.join(wanted)}: {dict(reasons)}")
     if reasons:
         print(f"left out {sum(reasons.values())} of {len(records.records)} records: {dict(reasons)}")  # noqa: T201
-    return rows
+    rows = mix.balanced(drawn, seed or 0, balance) if balance else drawn
+    return [_row(records, record, task, seed) for record, task in rows]
+
+
+def _row(records: RecordSet, record: FaceRecord, task: str, seed: int | None) -> dict[str, Any]:
+    paths = [str(path) for path in records.paths(record, before=TASKS[task].before)]
+    # The box is one of the record's own picture: not of an earlier one, nor of the frames of a clip.
+    box = list(record.box) if record.box and not record.frames else None
+    return {**to_example(record, paths, task, seed), "boxes": [None] * (len(paths) - 1) + [box]}
 
 
 def dataset(rows: list[dict[str, Any]], max_pixels: int) -> Dataset:
     """Rows -> a dataset whose `images` become pixels only when a row is read, by the path that serving uses too."""
 
     def load(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        pictures = [[load_face(path, tuple(box) if box else None, max_pixels) for path in paths]
-                    for paths, box in zip(batch["images"], batch["box"], strict=True)]  # fmt: skip
-        return {k: v for k, v in batch.items() if k != "box"} | {"images": pictures}
+        pictures = [[load_face(path, tuple(box) if box else None, max_pixels)
+                     for path, box in zip(paths, boxes, strict=True)]
+                    for paths, boxes in zip(batch["images"], batch["boxes"], strict=True)]  # fmt: skip
+        return {k: v for k, v in batch.items() if k != "boxes"} | {"images": pictures}
 
     return Dataset.from_list(rows).with_transform(load)
 
 
 def shared_labels(rows: list[dict[str, Any]]) -> list[str] | None:
-    """The emotions on offer in every row, for serving; None where rows differ or none is asked for."""
-    offered = {tuple(row["labels"]) for row in rows}
+    """The emotions on offer in every row that asks for one, for serving; None where rows differ or none asks."""
+    offered = {tuple(row["labels"]) for row in rows if row["kind"] == "label"}
     return list(offered.pop()) if len(offered) == 1 else None
 
 
-def load_rows(
-    folder: str, split: str, modes: Sequence[Mode], seed: int | None, limit: int | None
-) -> list[dict[str, Any]]:
-    """The training rows of a records folder.
+def load_rows(folder: str, split: str, tasks: Mapping[str, float], seed: int | None, limit: int | None,
+              per_record: int = 1, balance: float = 0.0) -> list[dict[str, Any]]:  # fmt: skip
+    """The training rows of a records folder, see `examples`.
+
+    Args:
+        tasks: weight by name of `facevlm.tasks.TASKS`.
+        limit: use only the first so many records.
 
     Raises:
         ConfigError: the folder or the split is not there, or holds nothing to learn from.
@@ -71,8 +85,7 @@ def load_rows(
         found = read(folder, split)
     except (FileNotFoundError, ValueError) as e:
         raise ConfigError(str(e)) from e
-    chosen: list[FaceRecord] = found.records[:limit]
-    return examples(RecordSet(chosen, found.root), modes, seed)
+    return examples(RecordSet(found.records[:limit], found.root), tasks, seed, per_record, balance)
 
 
 def check_keys(given: dict[str, Any], ours: Sequence[str], known: type) -> None:
@@ -154,7 +167,7 @@ _CARD = """\
 | base model | `{base}` |
 | method | {method} |
 | records | `{records}`, split `{split}`: {rows} rows; sources {sources} |
-| answer modes | {modes} |
+| tasks | {tasks} |
 | pixel budget | {max_pixels} pixels a picture, in training and in serving alike |
 | parameters | {parameters} |
 | steps, final training loss | {steps}, {loss} |

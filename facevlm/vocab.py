@@ -147,17 +147,18 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "pain": (),
     "other": ("others",),
 }
-_COMPOUND = (
+COMPOUND = (
     "happily surprised", "happily disgusted", "sadly fearful", "sadly angry", "sadly surprised", "sadly disgusted",
     "fearfully angry", "fearfully surprised", "fearfully disgusted", "angrily surprised", "angrily disgusted",
     "disgustedly surprised", "appalled", "hatred", "awed", "happily sad", "happily fearful",
 )  # fmt: skip
-SYNONYMS: dict[str, str] = {word: word for word in (*_SYNONYMS, *_COMPOUND)} | {
+"""Blends of two basic emotions (Du, Tao & Martinez 2014)."""
+SYNONYMS: dict[str, str] = {word: word for word in (*_SYNONYMS, *COMPOUND)} | {
     word: label for label, words in _SYNONYMS.items() for word in words
 }
 """Accepted spelling -> our label. Fixed and small on purpose: a generous table pays for vague answers."""
 
-EMOTIONS: tuple[str, ...] = (*_SYNONYMS, *_COMPOUND)
+EMOTIONS: tuple[str, ...] = (*_SYNONYMS, *COMPOUND)
 """Every label we know, in our spelling."""
 
 
@@ -214,6 +215,7 @@ LABEL_SETS: dict[str, LabelSet] = {
         LabelSet("rafdb-compound", _ids(1, "happily surprised", "happily disgusted", "sadly fearful", "sadly angry",
                  "sadly surprised", "sadly disgusted", "fearfully angry", "fearfully surprised", "angrily surprised",
                  "angrily disgusted", "disgustedly surprised")),
+        LabelSet("rafml", _ids(1, "surprise", "fear", "disgust", "happiness", "sadness", "anger")),
         LabelSet("fer2013", _ids(0, *_SEVEN)),
         LabelSet("ferplus", _ids(0, "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear",
                  "contempt"), (8, 9)),

@@ -23,7 +23,7 @@ def requests(n: int) -> list[Request]:
     """n questions about n drawn faces."""
     rng = np.random.default_rng(0)
     text = question(MODES["explain"], LABEL_SETS["basic8"].labels)
-    return [Request(draw(i, independent_aus(rng), rng, 112).face.image, text) for i in range(n)]
+    return [Request((draw(i, independent_aus(rng), rng, 112).face.image,), text) for i in range(n)]
 
 
 def seconds(generator: Generator, asked: list[Request], tokens: int) -> float:

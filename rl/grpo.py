@@ -94,7 +94,7 @@ def gold_check(rewards: dict[str, Reward], rows: list[dict[str, Any]]) -> None:
         ConfigError: a reward that never applies, or one that denies the gold answer full marks, with the row's id.
     """
     columns = {
-        key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "completion", "images", "box")
+        key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "completion", "images", "boxes")
     }
     for name, reward in rewards.items():
         scores = reward(
@@ -136,7 +136,8 @@ def run(config: Config) -> None:
     out = Path(config.out)
     args = arguments(config)
     rewards = {name: configs.plug(REWARDS, name, "reward") for name in config.rewards}
-    rows = training.load_rows(config.records, config.split, config.modes, config.seed, config.limit)
+    tasks = dict.fromkeys(config.modes, 1.0)
+    rows = training.load_rows(config.records, config.split, tasks, config.seed, config.limit)
     # What is only logged may be a penalty, which a gold answer need not reach 1 in.
     gold_check({name: rewards[name] for name, weight in config.rewards.items() if weight}, rows)
     checkpoint = training.start(out, config.resume, config.seed)
@@ -165,7 +166,7 @@ def run(config: Config) -> None:
 
 def finish(trainer: GRPOTrainer, config: Config, rows: list[dict[str, Any]], max_pixels: int) -> None:
     """Write what belongs beside the weights."""
-    write_facts(config.out, max_pixels=max_pixels, modes=config.modes, base=config.model, stage="grpo",
+    write_facts(config.out, max_pixels=max_pixels, tasks=config.modes, base=config.model, stage="grpo",
                 labels=training.shared_labels(rows))  # fmt: skip
     weights = ", ".join(f"{name} {weight:g}" for name, weight in config.rewards.items())
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -173,7 +174,7 @@ def finish(trainer: GRPOTrainer, config: Config, rows: list[dict[str, Any]], max
         Path(config.out), config.model, title=Path(config.out).name, method="grpo", records=Path(config.records).name,
         what=f"A face model tuned by GRPO with facevlm; rewards and weights: {weights}.", split=config.split,
         rows=len(rows), sources=", ".join(f"{k} ({n})" for k, n in Counter(r["source"] for r in rows).items()),
-        modes=", ".join(config.modes), max_pixels=max_pixels, steps=trainer.state.global_step,
+        tasks=", ".join(config.modes), max_pixels=max_pixels, steps=trainer.state.global_step,
         loss=f"{losses[-1]:.4f}" if losses else "not logged", parameters=training.describe_parameters(trainer.model),
     )  # fmt: skip
 

@@ -21,21 +21,15 @@ One row:  train_00001.jpg 5
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
-from data_builders import cells
+from data_builders import raf
 from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative, walk
-from data_builders.rows import words
+from data_builders.files import find, find_any, walk
 from data_builders.source import Note, Source
-from facevlm.record import Drop, FaceRecord, Split
-
-_GENDER = {"0": "male", "1": "female"}  # 2 is unsure: not labelled
-_RACE = {"0": "Caucasian", "1": "African-American", "2": "Asian"}
-_AGE = {"0": "0-3", "1": "4-19", "2": "20-39", "3": "40-69", "4": "70+"}
+from facevlm.record import Drop, FaceRecord
 
 
-def read(root: Path, *, pictures: Literal["aligned", "original"] = "aligned") -> Iterator[FaceRecord | Drop | Note]:
+def read(root: Path, *, pictures: raf.Pictures = "aligned") -> Iterator[FaceRecord | Drop | Note]:
     """The records of RAF-DB basic.
 
     Args:
@@ -46,21 +40,8 @@ def read(root: Path, *, pictures: Literal["aligned", "original"] = "aligned") ->
     """
     if find_any(root, "DATASET/train", "train/1") is not None:
         yield from _mirror(root)
-        return
-    labels = find(root, "basic/EmoLabel/list_patition_label.txt", "EmoLabel/list_patition_label.txt",
-                  what="RAF-DB's list_patition_label.txt")  # fmt: skip
-    base = labels.parent.parent
-    ending = "_aligned.jpg" if pictures == "aligned" else ".jpg"
-    folder = relative(base / "Image" / pictures, root)
-    for number, row in words(labels):
-        try:
-            if len(row) != 2:
-                raise BadRow("bad row", f"{len(row)} cells, a name and a label are wanted")
-            stem = row[0].removesuffix(".jpg")
-            yield _record(stem, f"{folder}/{stem}{ending}", row[1],
-                          _attributes(base / f"Annotation/manual/{stem}_manu_attri.txt"))  # fmt: skip
-        except BadRow as e:
-            yield Drop(row[0] if row else f"line {number}", e.reason, e.detail)
+    else:
+        yield from raf.records(root, SOURCE, "basic", pictures)
 
 
 def _mirror(root: Path) -> Iterator[FaceRecord | Drop | Note]:
@@ -70,30 +51,9 @@ def _mirror(root: Path) -> Iterator[FaceRecord | Drop | Note]:
     for path in walk(root, "DATASET" if base.name == "DATASET" else ""):
         label, name = path.split("/")[-2:]
         try:
-            yield _record(name.rsplit(".", 1)[0].removesuffix("_aligned"), path, label, {})
+            yield raf.record(SOURCE, name.rsplit(".", 1)[0].removesuffix("_aligned"), path, label, {})
         except BadRow as e:
             yield Drop(path, e.reason, e.detail)
-
-
-def _record(stem: str, media: str, label: str, attributes: dict[str, str]) -> FaceRecord:
-    splits: dict[str, Split] = {"train": "train", "test": "test"}
-    split = splits.get(stem.split("_")[0])
-    if split is None:
-        raise BadRow("unknown split", f"{stem} begins with neither train nor test")
-    return FaceRecord(
-        id=stem, source="rafdb", media=media, split=split, emotion=cells.emotion(label, "rafdb", {}),
-        label_set="rafdb", attributes=attributes, licence=SOURCE.licence,
-    )  # fmt: skip
-
-
-def _attributes(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    values = [row[0] for _, row in words(path)][5:8]
-    if len(values) != 3:
-        raise BadRow("bad attributes", f"{path.name} has {len(values)} of the three lines after the landmarks")
-    found = {"gender": _GENDER.get(values[0]), "race": _RACE.get(values[1]), "age_group": _AGE.get(values[2])}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 SOURCE = Source(

@@ -51,7 +51,8 @@ def test_synthetic_faces_become_a_whole_set(tmp_path):
     assert tally.kept == len(found.records) == 12
     assert all(found.path(r).is_file() and r.rationale_by == rationale.NAME and r.split for r in found.records)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "README.md", "config.yaml", "dataset.json", "dropped.jsonl", "images", "records-00000.parquet", "report.json",
+        "README.md", "config.yaml", "dataset.json", "dropped.jsonl", "hashes.parquet", "images",
+        "records-00000.parquet", "report.json",
     }  # fmt: skip
 
 
@@ -130,7 +131,8 @@ def test_a_users_own_source_is_named_by_its_path(tmp_path, draw, monkeypatch):
 
 
 def test_one_person_in_two_given_splits_is_refused_unless_allowed(tmp_path, draw, own):
-    keys = {"source": "mine", "root": str(draw("a.png").parent), "options": {"split": "both"}}
+    keys = {"source": "mine", "root": str(draw("a.png").parent), "options": {"split": "both"},
+            "near_duplicates": None}  # fmt: skip
     with pytest.raises(ConfigError, match=r"1 subjects .*p \(2 test, 1 train\)"):
         build.build(make(tmp_path / "out", **keys))
     assert not (tmp_path / "out").exists()
@@ -212,13 +214,17 @@ def test_what_a_user_can_mend_ends_with_one_message_and_status_2(tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+def test_a_full_disk_is_said_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(record.RecordWriter, "flush", full)
-    assert "is full" in command(capsys, "source=synthetic", f"out={tmp_path / 'out'}", "limit=2", "workers=1")
-    assert not list(tmp_path.iterdir())
+    given = ["source=synthetic", f"out={tmp_path / 'out'}", "limit=2", "workers=1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(record.RecordWriter, "flush", full)
+        assert "is full" in command(capsys, *given)
+    assert not (tmp_path / "out").exists()
+    build.main(given)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_the_command_prints_what_it_kept(tmp_path, capsys):
@@ -241,7 +247,8 @@ def test_every_shipped_config_loads(path):
 
 def test_every_shelf_file_is_in_its_table():
     files = {p.stem for p in (HERE / "data_builders" / "sources").glob("*.py")} - {"__init__"}
-    assert files == SOURCES.keys()
+    assert files == {source.read.__module__.rpartition(".")[2] for source in SOURCES.values()}
+    assert all(name == source.name for name, source in SOURCES.items())
 
 
 def test_real_portraits_become_records(tmp_path):
@@ -251,7 +258,8 @@ def test_real_portraits_become_records(tmp_path):
     columns = {"media": "file", "subject": "subject", "emotion": "emotion", "licence": "licence",
                "aus": {12: "au12_hint", 25: "au25_hint"}, "attributes": {"age": "age"}}  # fmt: skip
     options = {"labels": "labels.csv", "columns": columns, "label_set": "basic7"}
-    tally = build.build(make(tmp_path / "out", source="table", root=str(root), options=options, rationale="template"))
+    tally = build.build(make(tmp_path / "out", source="table", root=str(root), options=options, rationale="template",
+                             modes=["explain"]))  # fmt: skip
     assert tally.kept + tally.dropped.total() == 280 and set(tally.dropped) == {"no label"}
     sides = {(r.subject, r.split) for r in record.read(tmp_path / "out").records if r.subject is not None}
     assert len(sides) == len({subject for subject, _ in sides}) > 100

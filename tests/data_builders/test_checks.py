@@ -1,13 +1,12 @@
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from data_builders import checks
 from data_builders.checks import Placer, SplitRule
 from facevlm.config import ConfigError
-from facevlm.record import Drop, FaceRecord
+from facevlm.record import FaceRecord
 
 RECORD = FaceRecord(id="1", source="s", media="a.png", subject="p", emotion="happiness", label_set="basic7",
                     aus={6: 2, 12: 3, 15: 0}, rationale="A smile.")  # fmt: skip
@@ -103,27 +102,3 @@ def test_the_second_record_of_an_id_is_dropped():
     assert unique(RECORD) is RECORD
     assert unique(RECORD).reason == "duplicate id"
     assert isinstance(unique(replace(RECORD, source="other")), FaceRecord)
-
-
-@pytest.mark.parametrize(("box", "reason"), [
-    (None, None), ((2, 2, 30, 30), None), ((-4, -4, 36, 36), None), ((40, 2, 50, 30), "bad face box"),
-    ((0, 0, 1e9, 1e9), "bad face box"), ((0, 0, float("inf"), 9), "bad face box"),
-])  # fmt: skip
-def test_a_face_box_must_lie_in_its_picture(draw, box, reason):
-    fault = checks.picture_fault(draw("a.png"), box)
-    assert (fault and fault[0]) == reason
-
-
-def test_of_a_video_only_the_file_is_looked_for(tmp_path: Path):
-    (tmp_path / "a.mp4").write_bytes(b"")
-    assert checks.picture_fault(tmp_path / "a.mp4", video=True) is None
-    assert checks.picture_fault(tmp_path / "b.mp4", video=True) == ("file missing", str(tmp_path / "b.mp4"))
-
-
-def test_pictures_are_checked_by_processes_in_the_order_of_the_items(draw):
-    root = draw("a.png").parent
-    items = [replace(RECORD, id=str(i), media="a.png" if i % 7 else "none.png") for i in range(80)]
-    items.insert(40, Drop("x", "before", ""))
-    settled = list(checks.with_pictures(items, root, workers=2))
-    assert [i.id for i in settled] == [i.id for i in items]
-    assert {i.id for i in settled if isinstance(i, Drop)} == {"x", *map(str, range(0, 80, 7))}

@@ -42,7 +42,7 @@ def always(text: str) -> Scripted:
 def colour(request: Request) -> str:
     """The name of the picture's colour, as thinking."""
     names = {rgb: name for name, rgb in COLOURS.items()}
-    return f"<think>{names[request.image.getpixel((5, 5))]}</think>"  # type: ignore[index]
+    return f"<think>{names[request.images[0].getpixel((5, 5))]}</think>"  # type: ignore[index]
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_label_set_of_the_config_comes_first(config: Callable[..., Config], tmp_
 def test_pixel_budget_is_the_models_or_the_configs(config: Callable[..., Config], tmp_path: Path) -> None:
     write_facts(tmp_path, max_pixels=400)
     sizes: list[tuple[int, int]] = []
-    note = Scripted(lambda request: sizes.append(request.image.size) or GOOD)  # type: ignore[func-returns-value]
+    note = Scripted(lambda request: sizes.append(request.images[0].size) or GOOD)  # type: ignore[func-returns-value]
     analyze.run(config(model=str(tmp_path)), note)
     analyze.run(config(model=str(tmp_path), max_pixels=100), note)
     assert sizes == [(20, 20)] * 4 + [(10, 10)] * 4

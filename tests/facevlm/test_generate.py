@@ -29,7 +29,7 @@ import json, sys
 from PIL import Image
 from facevlm.generate import VLLM, Request
 model, text, *paths = sys.argv[1:]
-requests = [Request(Image.open(p).convert("RGB"), text) for p in paths]
+requests = [Request((Image.open(p).convert("RGB"),), text) for p in paths]
 engine = VLLM(model, dtype="float32", max_model_len=512)
 replies = engine.generate(requests, max_new_tokens=6)
 again = engine.generate(requests, max_new_tokens=6, temperature=1.0, seed=3)
@@ -49,7 +49,7 @@ def requests(records: Path) -> list[Request]:
     """Six faces, asked in questions of different length."""
     modes = ("explain", "label", "fast", "explain", "fast", "label")
     pictures = [load_face(path) for path in faces(records, 6)]
-    return [Request(p, question(MODES[m], BASIC_EMOTIONS)) for p, m in zip(pictures, modes, strict=True)]  # type: ignore[index]
+    return [Request((p,), question(MODES[m], BASIC_EMOTIONS)) for p, m in zip(pictures, modes, strict=True)]  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +157,10 @@ def test_engine_of_a_model_that_is_not_there_is_refused() -> None:
 
 
 def test_png_keeps_every_pixel(requests: list[Request]) -> None:
-    head, _, body = png(requests[0].image).partition(",")
+    head, _, body = png(requests[0].images[0]).partition(",")
     back = Image.open(io.BytesIO(base64.b64decode(body)))
     assert head == "data:image/png;base64"
-    assert ImageChops.difference(back.convert("RGB"), requests[0].image).getbbox() is None
+    assert ImageChops.difference(back.convert("RGB"), requests[0].images[0]).getbbox() is None
 
 
 # -- vLLM, in a process of its own: loaded in this one it would leave its state behind
@@ -174,7 +174,7 @@ def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply]
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     greedy, sampled = ([Reply(*row) for row in rows] for rows in json.loads(done.stdout.splitlines()[-1]))
-    return [Request(load_face(path), text) for path in paths], greedy, sampled
+    return [Request((load_face(path),), text) for path in paths], greedy, sampled
 
 
 @needs_vllm

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-LIGHT = ("vocab", "record", "prompts", "answer", "metrics", "config", "images", "checkpoint")
+LIGHT = ("vocab", "record", "tasks", "prompts", "mix", "answer", "metrics", "config", "images", "checkpoint")
 HEAVY = ("torch", "transformers", "vllm", "datasets", "trl", "peft", "scipy", "sklearn", "pandas")
 
 

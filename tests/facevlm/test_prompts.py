@@ -49,7 +49,7 @@ def test_missing_rationale_is_refused_by_name() -> None:
 @pytest.mark.parametrize(("record", "mode"), [(BARE, "explain"), (NO_EMOTION, "label")])
 def test_record_without_a_label_for_the_mode_is_refused(record: FaceRecord, mode: Mode) -> None:
     with pytest.raises(ValueError, match="record 1 has no label"):
-        prompts.to_example(record, "1.jpg", mode)
+        prompts.to_example(record, ["1.jpg"], mode)
 
 
 @pytest.mark.parametrize("parts", [MODES["explain"], MODES["fast"], MODES["label"], ("think", "au"), ("au",)])
@@ -72,7 +72,7 @@ def test_question_may_name_the_aus_to_choose_from() -> None:
 
 
 def test_example_has_the_columns_that_trainer_and_rewards_read() -> None:
-    row = prompts.to_example(FULL, "pictures/1.jpg")
+    row = prompts.to_example(FULL, ["pictures/1.jpg"])
     assert [message["role"] for message in (*row["prompt"], *row["completion"])] == ["user", "assistant"]
     assert row["images"] == ["pictures/1.jpg"]
     assert row["aus"] == [6] and row["labelled_aus"] == [4, 6, 12]
@@ -81,19 +81,19 @@ def test_example_has_the_columns_that_trainer_and_rewards_read() -> None:
 
 
 def test_gold_answer_does_not_stand_in_the_prompt() -> None:
-    row = prompts.to_example(FULL, "1.jpg")
+    row = prompts.to_example(FULL, ["1.jpg"])
     text = row["prompt"][0]["content"]
     assert "AU6" not in text and "Cheeks" not in text
-    assert row["prompt"] == prompts.to_example(dataclasses.replace(FULL, emotion="fear"), "1.jpg")["prompt"]
+    assert row["prompt"] == prompts.to_example(dataclasses.replace(FULL, emotion="fear"), ["1.jpg"])["prompt"]
 
 
 def test_evaluation_always_uses_the_first_wording() -> None:
-    rows = [prompts.to_example(dataclasses.replace(FULL, id=str(i)), "1.jpg") for i in range(20)]
+    rows = [prompts.to_example(dataclasses.replace(FULL, id=str(i)), ["1.jpg"]) for i in range(20)]
     assert {row["prompt"][0]["content"] for row in rows} == {prompts.question(MODES["explain"], LABELS, 0)}
 
 
 def test_training_wordings_are_spread_and_repeatable() -> None:
-    rows = [[prompts.to_example(dataclasses.replace(FULL, id=str(i)), "1.jpg", seed=s)["prompt"][0]["content"]
+    rows = [[prompts.to_example(dataclasses.replace(FULL, id=str(i)), ["1.jpg"], seed=s)["prompt"][0]["content"]
              for i in range(30)] for s in (0, 0, 1)]  # fmt: skip
     assert rows[0] == rows[1] != rows[2]
     assert len(set(rows[0])) == prompts.WORDINGS

@@ -146,7 +146,7 @@ def test_finished_model_answers_about_faces(stages: tuple[Path, Path, Path], rec
     pictures = [load_face(found.path(record)) for record in found.records[:3]]
     engine = Transformers(str(stages[2]), dtype="float32")
     texts = [f"{'Please. ' * i}Which emotion does this face show?" for i in range(3)]
-    asked = [Request(picture, text) for picture, text in zip(pictures, texts, strict=True)]
+    asked = [Request((picture,), text) for picture, text in zip(pictures, texts, strict=True)]
     together = engine.generate(asked, max_new_tokens=4)
     assert together == [engine.generate([request], max_new_tokens=4)[0] for request in asked]
     side = SIDE // engine.processor.image_processor.patch_size // MERGE

@@ -121,12 +121,12 @@ def test_finished_model_is_whole(tuned: sft.Config) -> None:
 def test_finished_model_answers(tuned: sft.Config, records: Path) -> None:
     found = read(records, "test")
     face = load_face(found.path(found.records[0]), max_pixels=pixel_budget(tuned.out))
-    reply = Transformers(tuned.out).generate([Request(face, "Which emotion?")], max_new_tokens=4)[0]
+    reply = Transformers(tuned.out).generate([Request((face,), "Which emotion?")], max_new_tokens=4)[0]
     assert reply.completion_tokens > 0
 
 
 def test_facts_say_how_to_serve_it(tuned: sft.Config) -> None:
-    assert read_facts(tuned.out) == {"max_pixels": 4096, "modes": ["explain"], "base": tuned.model, "stage": "sft",
+    assert read_facts(tuned.out) == {"max_pixels": 4096, "tasks": ["explain"], "base": tuned.model, "stage": "sft",
                                      "labels": list(BASIC_EMOTIONS)}  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def bare(records: Path, tmp_path: Path) -> Path:
 
 
 def test_explaining_without_rationales_is_refused(make: Make, bare: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no record can be trained on in mode explain: .*has no rationale"):
+    with pytest.raises(ConfigError, match="no record can be trained on with task explain: .*has no rationale"):
         sft.run(make(tmp_path / "out", records=str(bare)))
 
 

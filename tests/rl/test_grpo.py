@@ -86,7 +86,7 @@ def tuned(make: Make, tmp_path_factory: pytest.TempPathFactory) -> grpo.Config:
 
 @pytest.fixture(scope="module")
 def rows(records: Path) -> list[dict[str, Any]]:
-    return training.load_rows(str(records), "train", ["explain"], seed=0, limit=None)
+    return training.load_rows(str(records), "train", {"explain": 1.0}, seed=0, limit=None)
 
 
 def weights(folder: Path | str, name: str = "model") -> dict[str, torch.Tensor]:
@@ -151,11 +151,11 @@ def test_finished_model_is_whole(tuned: grpo.Config) -> None:
 def test_finished_model_answers(tuned: grpo.Config, records: Path) -> None:
     found = read(records, "test")
     face = load_face(found.path(found.records[0]), max_pixels=4096)
-    assert Transformers(tuned.out).generate([Request(face, "Which emotion?")], max_new_tokens=4)[0].completion_tokens
+    assert Transformers(tuned.out).generate([Request((face,), "Which emotion?")], max_new_tokens=4)[0].completion_tokens
 
 
 def test_facts_say_how_to_serve_it(tuned: grpo.Config) -> None:
-    assert read_facts(tuned.out) == {"max_pixels": 4096, "modes": ["explain"], "base": tuned.model, "stage": "grpo",
+    assert read_facts(tuned.out) == {"max_pixels": 4096, "tasks": ["explain"], "base": tuned.model, "stage": "grpo",
                                      "labels": list(BASIC_EMOTIONS)}  # fmt: skip
 
 

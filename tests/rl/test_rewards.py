@@ -35,7 +35,7 @@ UNREADABLE = (
 
 def scores(name: str, records: tuple[FaceRecord, ...], texts: list[str], mode: str = "fast") -> list[float | None]:
     """What a reward gives each text, called as TRL calls it: every column of the rows as a list, and more beside."""
-    rows = [to_example(record, "x.png", mode) for record in records]  # type: ignore[arg-type]
+    rows = [to_example(record, ["x.png"], mode) for record in records]
     columns = {key: [row[key] for row in rows] for key in rows[0] if key != "completion"}
     completions = [[{"role": "assistant", "content": text}] for text in texts]
     return REWARDS[name](completions=completions, **columns, completion_ids=[[0]] * len(texts), trainer_state=None)

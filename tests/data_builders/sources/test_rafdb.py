@@ -55,3 +55,18 @@ def test_the_mirror_with_class_folders_is_read(tree, take):
 def test_another_folder_is_refused_with_what_it_holds(tree, take):
     with pytest.raises(ConfigError, match=r"list_patition_label.*the folder holds holiday\.jpg"):
         take(SOURCE, tree({"holiday.jpg": None}))
+
+
+def test_attributes_without_meaning_or_cut_short_are_dropped(tree, take):
+    manual = "basic/Annotation/manual/train_0000{}_manu_attri.txt"
+    root = tree({"basic/EmoLabel/list_patition_label.txt": "train_00001.jpg 5\ntrain_00002.jpg 5\ntrain_00003.jpg 5\n",
+                 manual.format(1): "1 2\n" * 5 + "0\n1\n7\n", manual.format(2): "1 2\n" * 5 + "0\n",
+                 manual.format(3): b""})  # fmt: skip
+    found = take(SOURCE, root)
+    assert found.drops == [(f"train_0000{n}.jpg", "bad attributes") for n in (1, 2, 3)]
+
+
+def test_the_compound_part_is_refused(tree, take):
+    root = tree({"compound/EmoLabel/list_patition_label.txt": "train_0001.jpg 3\n"})
+    with pytest.raises(ConfigError, match="not RAF-DB basic"):
+        take(SOURCE, root / "compound")

@@ -1,0 +1,312 @@
+"""An unfinished build: the folder beside `out` in which the stages leave their files, chunk by chunk.
+
+    .<out>.building/
+        settings.json          what is being built; another command is refused, the same one goes on
+        set/                   what becomes `out`: drawn pictures, records, report
+        labels/00000.parquet   records of 256 (or 10,000) rows of the source, with 00000.jsonl of what was dropped
+        pictures/00000.parquet      what was found when looking at their pictures, row for row
+        rationales/00000.parquet    what the teacher wrote, row for row
+
+A file is there whole or not at all, and hangs on the settings and the source alone: so a build that is killed and
+started again does what is missing, and ends with the same bytes.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+import facevlm
+from data_builders import checks, pictures
+from data_builders.duplicates import Rows
+from data_builders.runner import Work
+from facevlm.answer import Mode
+from facevlm.config import ConfigError
+from facevlm.record import SCHEMA, Drop, FaceRecord, from_row, to_table, whole_file
+
+Dropped = Mapping[int, tuple[str, str]]
+"""Place of a record in the whole set -> reason and detail."""
+
+_SAME = ("workers", "ray", "overwrite", "fresh")
+"""Settings that do not change what comes out."""
+_BUDGET = ("budget_requests", "budget_tokens", "concurrency", "timeout", "retries", "api_key_env", "url")
+
+RATIONALES = pa.schema([("rationale", pa.string()), ("rationale_by", pa.string()), ("reason", pa.string()),
+                        ("detail", pa.string())])  # fmt: skip
+
+
+@dataclass
+class Draft:
+    """The folder of an unfinished build; it pickles, for the workers that fill it."""
+
+    folder: Path
+    chunk_rows: int
+    """Rows of the source in one chunk."""
+    chunks: int = 0
+    clips: bool = False
+    """Whether any record is a clip that must be turned into frames."""
+    worthless: bool = False
+    """Whether nothing in it is of use for going on."""
+
+    @classmethod
+    @contextmanager
+    def opened(cls, out: Path, settings: dict[str, Any], chunk_rows: int, overwrite: bool,
+               fresh: bool) -> "Iterator[Draft]":  # fmt: skip
+        """The draft of `out`, begun or gone on with; it becomes `out` if nothing fails.
+
+        What `overwrite` replaces stays until the draft is whole. What ends before a picture was looked at leaves
+        nothing; after that the draft stays, to go on from.
+
+        Raises:
+            FileExistsError: `out` is not empty.
+            ConfigError: another build is at work there, or an unfinished one has other settings.
+        """
+        replacing = overwrite and (out / "dataset.json").is_file()
+        if not replacing and out.exists() and any(out.iterdir()):
+            raise FileExistsError(f"{out} exists and is not empty; name another `out` or remove it first")
+        folder = out.parent / f".{out.name}.building"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(folder / "lock", timeout=0):
+                draft = cls(folder, chunk_rows)
+                draft._begin(_fingerprint(settings), fresh)
+                try:
+                    yield draft
+                    draft._finish(out)
+                except BaseException:
+                    draft.worthless = draft.worthless or not draft._done_anything()
+                    raise
+                finally:
+                    if draft.worthless:
+                        shutil.rmtree(folder)
+        except filelock.Timeout as e:
+            raise ConfigError(f"another build of {out} is at work; wait for it, or name another `out`") from e
+
+    def _begin(self, fingerprint: str, fresh: bool) -> None:
+        state = self.folder / "settings.json"
+        if fresh or not state.is_file():
+            for entry in self.folder.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+        elif state.read_text() != fingerprint:
+            raise ConfigError(f"{self.folder} holds an unfinished build with other settings (settings.json there says "
+                              "which); give the same ones to go on with it, or fresh=true to start over")  # fmt: skip
+        for stage in ("set", "labels", "pictures", "rationales"):
+            (self.folder / stage).mkdir(exist_ok=True)
+        with whole_file(state) as file:
+            file.write_text(fingerprint)
+
+    def _done_anything(self) -> bool:
+        return any(any(self.folder.glob(f"{stage}/*.parquet")) for stage in ("pictures", "rationales"))
+
+    def _finish(self, out: Path) -> None:
+        for left in self.set.glob(".*"):  # half-written files of a process that was killed
+            left.unlink()
+        if out.exists():
+            out.rename(self.folder / "replaced") if any(out.iterdir()) else out.rmdir()
+        self.set.rename(out)
+        self.worthless = True
+
+    @property
+    def set(self) -> Path:
+        """What becomes the data set's folder."""
+        return self.folder / "set"
+
+    def path(self, stage: str, chunk: int) -> Path:
+        """The file of a chunk in a stage."""
+        return self.folder / stage / f"{chunk:05d}.parquet"
+
+    def todo(self, stage: str) -> list[int]:
+        """The chunks that a stage has not done."""
+        return [i for i in range(self.chunks) if not self.path(stage, i).is_file()]
+
+    def writer(self) -> "ChunkWriter":
+        """Takes the source's items and writes chunks of labels."""
+        return ChunkWriter(self)
+
+    def place(self, chunk: int, row: int) -> int:
+        """A record's place in the whole set."""
+        return chunk * self.chunk_rows + row
+
+    def examiner(self, root: Path, frames: int, decoding: bool) -> Work:
+        """Looks at a chunk's pictures."""
+        return partial(self._examine, root=root, frames=frames, decoding=decoding)
+
+    def _examine(self, chunk: int, root: Path, frames: int, decoding: bool) -> None:
+        pictures.examine(self.path("labels", chunk), self.path("pictures", chunk), root, frames, decoding)
+
+    def findings(self, chunk: int) -> pa.Table | None:
+        """What was found in a chunk's pictures; None if nobody looked."""
+        path = self.path("pictures", chunk)
+        return pq.read_table(path) if path.is_file() else None
+
+    def rows(self) -> Rows:
+        """What is compared to find near-identical pictures, over the whole set."""
+        rows = Rows()
+        for chunk in range(self.chunks):
+            if (found := self.findings(chunk)) is None:
+                continue
+            columns = ["id", "media", "subject", "split", "emotion", "label_set"]
+            table = pq.read_table(self.path("labels", chunk), columns=columns).to_pydict()
+            for row, code in enumerate(found["hash"].to_pylist()):
+                if code is not None:
+                    rows.index.append(self.place(chunk, row))
+                    rows.hash.append(code)
+                    rows.label.append(table["emotion"][row])
+                    for name in ("id", "media", "subject", "split"):
+                        getattr(rows, name).append(table[name][row])
+        return rows
+
+    def settled(self, dropped: Dropped) -> None:
+        """Leave word of what near-duplicates lead to, for those who write rationales."""
+        with whole_file(self.folder / "dropped.json") as file:
+            file.write_text(json.dumps(dict(dropped)))
+
+    def explainer(self, root: Path, kind: str, options: dict[str, Any], modes: Sequence[Mode]) -> Work:
+        """Has a teacher write a chunk's rationales; the engine is loaded once."""
+        from data_builders.teacher import make
+
+        dropped = {int(k): tuple(v) for k, v in json.loads((self.folder / "dropped.json").read_text()).items()}
+        spent: Counter[str] = Counter()
+        for path in sorted(self.folder.glob("rationales/*.parquet")):
+            spent.update(json.loads(pq.read_schema(path).metadata[b"spent"]))
+        teacher = make(kind, options, dict(spent))
+        return partial(self._explain, teacher=teacher, root=root, dropped=dropped, modes=modes)
+
+    def _explain(self, chunk: int, teacher: Any, root: Path, dropped: Dropped, modes: Sequence[Mode]) -> None:
+        before = Counter(teacher.spent)
+        joined = Joined.read(self, dropped, chunk)
+        asked = [i for i, row in enumerate(joined.table.to_pylist()) if row["rationale"] is None]
+        records = [from_row(row) for row in joined.table.take(asked).to_pylist()]
+        holds = checks.GoldHolds(modes)
+        found: list[dict[str, Any]] = [{}] * pq.read_metadata(self.path("labels", chunk)).num_rows
+        for i, item in zip(asked, teacher.write(records, root), strict=True):
+            item = holds(item) if isinstance(item, FaceRecord) else item
+            found[joined.places[i]] = ({"reason": item.reason, "detail": item.detail} if isinstance(item, Drop) else
+                        {"rationale": item.rationale, "rationale_by": item.rationale_by})  # fmt: skip
+        spent = {name: n - before[name] for name, n in teacher.spent.items()}
+        table = pa.Table.from_pylist(found, schema=RATIONALES)
+        with whole_file(self.path("rationales", chunk)) as draft:
+            pq.write_table(table.replace_schema_metadata({"spent": json.dumps(spent)}), draft)
+
+
+class ChunkWriter:
+    """Collects items and writes a chunk whenever it is full; a chunk that is there already is only compared."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self._records: list[FaceRecord] = []
+        self._drops: list[Drop] = []
+
+    def add(self, item: FaceRecord | Drop) -> None:
+        """Take one item."""
+        if isinstance(item, Drop):
+            self._drops.append(item)
+        else:
+            self._records.append(item)
+            # By name alone, for a folder of frames has no ending and a picture has.
+            self.draft.clips = self.draft.clips or (not item.frames and pictures.is_clip(item.media))
+        if len(self._records) + len(self._drops) >= self.draft.chunk_rows:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is left.
+
+        Raises:
+            ConfigError: the source gives other records than when the build began.
+        """
+        if not self._records and not self._drops:
+            return
+        path, table = self.draft.path("labels", self.draft.chunks), to_table(self._records)
+        if path.is_file():
+            if not pq.read_table(path, schema=SCHEMA).equals(table):
+                raise ConfigError(f"the source's files have changed since this build began (chunk {path.stem}); start "
+                                  "over with fresh=true")  # fmt: skip
+        else:
+            with whole_file(path.with_suffix(".jsonl")) as file:
+                file.write_text("".join(json.dumps(asdict(drop), ensure_ascii=False) + "\n" for drop in self._drops),
+                                encoding="utf-8")  # fmt: skip
+            with whole_file(path) as file:
+                pq.write_table(table, file)
+        self.draft.chunks += 1
+        self._records, self._drops = [], []
+
+
+@dataclass
+class Joined:
+    """A chunk with all that the stages found: the records that are kept, and everything that was dropped."""
+
+    table: pa.Table
+    places: list[int]
+    """Row of each kept record in its chunk."""
+    hashes: pa.Table | None
+    """id, split and hash of each kept record, for other sets to be compared with; None if nobody looked."""
+    drops: list[Drop]
+
+    @classmethod
+    def read(cls, draft: Draft, dropped: Dropped, chunk: int) -> "Joined":
+        """Join the files of a chunk."""
+        path = draft.path("labels", chunk)
+        table, found = pq.read_table(path, schema=SCHEMA), draft.findings(chunk)
+        lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
+        drops = [Drop(**json.loads(line)) for line in lines]
+        gone: dict[int, tuple[str, str]] = {}
+        if found is not None:
+            gone = _reasons(found)
+            table = _with_frames(table, found)
+        first = draft.place(chunk, 0)
+        gone |= {i: dropped[first + i] for i in range(len(table)) if first + i in dropped}
+        if draft.path("rationales", chunk).is_file():
+            written = pq.read_table(draft.path("rationales", chunk))
+            gone |= _reasons(written)
+            table = _with_rationales(table, written)
+        names, splits = table["id"], table["split"]
+        drops += [Drop(names[i].as_py(), *gone[i], split=splits[i].as_py()) for i in sorted(gone)]
+        places = [i for i in range(len(table)) if i not in gone]
+        kept = pa.array(places, pa.int64())
+        if gone:
+            table = table.take(kept)
+        hashes = None
+        if found is not None:
+            hashes = table.select(["id", "split"]).append_column("hash", found["hash"].take(kept))
+        return cls(table, places, hashes, drops)
+
+
+def _reasons(found: pa.Table) -> dict[int, tuple[str, str]]:
+    rows = np.flatnonzero(found["reason"].is_valid().to_numpy(zero_copy_only=False))
+    return {int(i): (found["reason"][i].as_py(), found["detail"][i].as_py()) for i in rows}
+
+
+def _with_frames(table: pa.Table, found: pa.Table) -> pa.Table:
+    frames = found["frames"].to_pylist()
+    if not any(frames):
+        return table
+    both = [new or old for new, old in zip(frames, table["frames"].to_pylist(), strict=True)]
+    at = SCHEMA.get_field_index("frames")
+    return table.set_column(at, SCHEMA.field(at), pa.array(both, SCHEMA.field(at).type))
+
+
+def _with_rationales(table: pa.Table, written: pa.Table) -> pa.Table:
+    for name in ("rationale", "rationale_by"):
+        at = SCHEMA.get_field_index(name)
+        both = pc.coalesce(written[name], table[name])
+        table = table.set_column(at, SCHEMA.field(at), both)
+    return table
+
+
+def _fingerprint(settings: dict[str, Any]) -> str:
+    """The settings that decide what comes out, as text."""
+    kept = {k: v for k, v in settings.items() if k not in _SAME}
+    kept["teacher"] = {k: v for k, v in kept.get("teacher", {}).items() if k not in _BUDGET}
+    return json.dumps(kept | {"facevlm": facevlm.__version__}, indent=2, sort_keys=True, default=str) + "\n"

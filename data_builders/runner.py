@@ -1,0 +1,94 @@
+"""Work on many chunk files: in this process, in processes on this machine, or on a Ray cluster.
+
+A piece of work reads one file and writes another whole, so that whatever is killed can be done again, and the result
+does not depend on who did it.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from facevlm.config import ConfigError
+
+Work = Callable[[int], None]
+"""Does the chunk of this number."""
+
+
+def run(make: Callable[[], Work], chunks: Sequence[int], workers: int, ray: bool = False) -> Iterator[int]:
+    """Do all chunks, in any order; yields each one's number when it is done.
+
+    Args:
+        make: builds the work once per worker; it is sent to the workers, so it must pickle.
+        workers: processes; with `ray`, the most tasks at once.
+        ray: use the cluster that Ray finds, or a local one; every machine must see the same folders.
+
+    Raises:
+        ConfigError: a worker was killed, or Ray is not installed.
+    """
+    if ray:
+        yield from _on_ray(make, chunks, workers)
+    elif workers == 1 or len(chunks) <= 1:
+        work = make()
+        for chunk in chunks:
+            work(chunk)
+            yield chunk
+    else:
+        yield from _in_processes(make, chunks, min(workers, len(chunks)))
+
+
+_work: Work | None = None
+
+
+def _start(make: Callable[[], Work]) -> None:
+    global _work
+    _work = make()
+
+
+def _do(chunk: int) -> int:
+    if _work is None:
+        raise RuntimeError("the worker was not started")
+    _work(chunk)
+    return chunk
+
+
+def _in_processes(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> Iterator[int]:
+    # Spawned, not forked: Arrow and tqdm run threads, whose locks a forked child would inherit in any state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make,)) as pool:
+        try:
+            for done in as_completed([pool.submit(_do, chunk) for chunk in chunks]):
+                yield done.result()
+        except BrokenProcessPool as e:
+            raise ConfigError("a process that decodes pictures was killed, most likely for want of memory; try fewer "
+                              "with workers=1. What is done is kept: the same command goes on") from e  # fmt: skip
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _Actor:
+    """A worker on the cluster: builds the work once, then does chunk after chunk."""
+
+    def __init__(self, make: Callable[[], Work]) -> None:
+        self.work = make()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        self.work(int(row["item"]))
+        return row
+
+
+def _on_ray(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> Iterator[int]:
+    try:
+        import ray.data
+    except ImportError as e:
+        raise ConfigError("ray=true needs Ray Data: pip install facevlm[ray]") from e
+    if not chunks:
+        return
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, include_dashboard=False)
+    ray.data.DataContext.get_current().enable_progress_bars = False  # ours shows records, not Ray's blocks
+    rows = ray.data.from_items(list(chunks), override_num_blocks=len(chunks))
+    done = rows.map(_Actor, fn_constructor_args=(make,), concurrency=(1, workers))
+    for row in done.iter_rows():
+        yield int(row["item"])
