@@ -113,15 +113,14 @@ class Coding:
             elif before is not None:
                 self.tally["unscored"] += 1
 
-    # fmt: off
     def _notes(self) -> Iterator[Note]:
-        if self.tally["from 0"] and self.first_frame == 1:
-            yield Note(f"the pictures of {self.tally['from 0']} sequences are numbered from 0; a label was given the "
-                       "picture with its own number, as in public lists; first_frame: 0 gives the one before it")
-        if self.tally["unscored"] or self.tally["differ"]:
-            yield Note(f"AU_INT: {self.tally['unscored']} occurrences without an intensity are not labelled; in "
-                       f"{self.tally['differ']} labels occurrence and intensity disagree, and intensity stands")
-    # fmt: on
+        tally = self.tally
+        if tally["from 0"] and self.first_frame == 1:
+            yield Note(f"the pictures of {tally['from 0']} sequences are numbered from 0; a label was given the "
+                       "picture of its own number, as in public lists (first_frame 0: the one before)")  # fmt: skip
+        if tally["unscored"] or tally["differ"]:
+            yield Note(f"AU_INT: {tally['unscored']} occurrences without an intensity are not labelled; in "
+                       f"{tally['differ']} labels occurrence and intensity disagree: intensity stands")  # fmt: skip
 
 
 def _head(names: list[str]) -> Head | None:

@@ -19,7 +19,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -34,7 +34,7 @@ from tqdm import tqdm
 from data_builders import checks, duplicates, look, rationale, report
 from data_builders.checks import Item, SplitRule
 from data_builders.draft import Draft, Joined
-from data_builders.runner import run
+from data_builders.runner import Work, run
 from data_builders.source import Note, Source
 from data_builders.sources import SOURCES
 from facevlm import config as configs
@@ -72,7 +72,7 @@ class Config:
     check_images: bool = doc("decode and hash every picture; false trusts the files", default=True)
     frames: int = doc("pictures to take of a clip, evenly spaced in time", default=8)
     near_duplicates: int | None = doc("bits (of 256) in which the hashes of two pictures may differ and still be the "
-                                      "same picture; null = do not compare", default=8)  # fmt: skip
+                                      "same picture; null = do not compare", default=10)  # fmt: skip
     against: list[str] = doc("other sets' folders: a training picture that is in their test or val split is dropped",
                              default_factory=list)  # fmt: skip
     limit: int | None = doc("read only this many rows of the source, to try a config", default=None)
@@ -185,8 +185,9 @@ def _explained(record: FaceRecord, config: Config) -> FaceRecord:
     return replace(record, rationale=rationale.template(record, config.seed), rationale_by=rationale.NAME)
 
 
-def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path, tally: report.Tally) -> None:
-    """Labels -> chunk files of records; everything that hangs on labels alone happens here."""
+def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path,
+          tally: report.Tally) -> Iterator[int]:  # fmt: skip
+    """Labels -> chunk files of records, the number of each when it is written; all that hangs on labels alone."""
     placer = checks.Placer(config.rule)
     joined = _machine_aus(config, root)
     steps: list[Step] = [
@@ -204,31 +205,31 @@ def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path
             tally.note(item.text)
             continue
         tally.read(item)
-        chunk.add(_through(item, steps))
-    chunk.close()
+        yield from chunk.add(_through(item, steps))
+    yield from chunk.close()
     placer.check()
     for join in joined:
         tally.note(join.summary())
 
 
-def _look(config: Config, draft: Draft, root: Path) -> None:
-    """Decode, hash and cut clips into frames, in parallel."""
+def _look(config: Config, draft: Draft, chunks: Iterable[int], root: Path) -> None:
+    """Decode, hash and cut clips into frames, in parallel, while labels are still being read."""
     make = partial(draft.examiner, root, config.frames, config.check_images)
-    _progress(config, draft, "pictures", make, config.workers or os.cpu_count() or 1)
+    _progress(config, draft, "pictures", make, chunks, config.workers or os.cpu_count() or 1)
 
 
 def _explain(config: Config, draft: Draft, root: Path) -> None:
     """Rationales by a teacher or policy; a chunk that is done is not asked again."""
     make = partial(draft.explainer, root, config.rationale, config.teacher, tuple(config.asked))
     # In this process: the engine inside is parallel by itself.
-    _progress(config, draft, "rationales", make, 1)
+    _progress(config, draft, "rationales", make, range(draft.chunks), 1)
 
 
-def _progress(config: Config, draft: Draft, stage: str, make: Callable[[], Callable[[int], None]], n: int) -> None:
-    todo = draft.todo(stage)
-    with tqdm(total=draft.chunks, initial=draft.chunks - len(todo), desc=f"{config.source}: {stage}", unit=" chunks",
-              disable=None) as bar:  # fmt: skip
-        for _ in run(make, todo, n, config.ray):
+def _progress(config: Config, draft: Draft, stage: str, make: Callable[[], Work], chunks: Iterable[int],
+              workers: int) -> None:  # fmt: skip
+    todo = (chunk for chunk in chunks if not draft.path(stage, chunk).is_file())
+    with tqdm(desc=f"{config.source}: {stage}", unit=" rows", unit_scale=draft.chunk_rows, disable=None) as bar:
+        for _ in run(make, todo, workers, config.ray):
             bar.update()
 
 
@@ -298,9 +299,11 @@ def build(config: Config) -> report.Tally:
         tally = report.Tally(source)
         pictured = draft.set if root is None or source.extracts else root
         items = islice(opened(source, root or draft.set, draft.set, config.options), config.limit)
-        _read(config, draft, items, pictured, tally)
+        chunks: Iterable[int] = _read(config, draft, items, pictured, tally)
+        if not config.check_images:
+            chunks = list(chunks)
         if config.check_images or draft.clips:
-            _look(config, draft, pictured)
+            _look(config, draft, chunks, pictured)
         dropped = _settle(config, draft, tally)
         if config.rationale in ("teacher", "policy"):
             draft.settled(dropped)

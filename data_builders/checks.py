@@ -98,7 +98,8 @@ class SplitRule:
     """How records whose source gives no split get one."""
 
     by: Literal["subject", "record"] = "subject"
-    """subject: a person is on one side only; a record without a subject goes by its id."""
+    """subject: a person is on one side only; a record without a subject goes by its picture, so that
+    two faces of one picture are not parted."""
     val: float = 0.1
     test: float = 0.2
     seed: int = 0
@@ -118,7 +119,7 @@ def drawn_split(record: FaceRecord, rule: SplitRule) -> Split:
     """The split that the rule draws: it hangs on the key and the seed alone, so more data never moves a person."""
     if record.split and (record.split != "train" or not rule.val_of_train):
         return record.split
-    key = record.subject if rule.by == "subject" and record.subject is not None else record.id
+    key = (record.subject or record.media) if rule.by == "subject" else record.id
     share = variant(rule.seed, f"split:{key}", 10**6) / 10**6
     if record.split == "train":
         return "val" if share < rule.val_of_train else "train"

@@ -56,6 +56,8 @@ class Draft:
     chunks: int = 0
     clips: bool = False
     """Whether any record is a clip that must be turned into frames."""
+    resumed: bool = False
+    """Whether an earlier build began it."""
     worthless: bool = False
     """Whether nothing in it is of use for going on."""
 
@@ -84,6 +86,10 @@ class Draft:
                 try:
                     yield draft
                     draft._finish(out)
+                except ConfigError:
+                    # What was begun just now with settings that cannot work is of no use.
+                    draft.worthless = draft.worthless or not draft.resumed
+                    raise
                 except BaseException:
                     draft.worthless = draft.worthless or not draft._done_anything()
                     raise
@@ -102,6 +108,8 @@ class Draft:
         elif state.read_text() != fingerprint:
             raise ConfigError(f"{self.folder} holds an unfinished build with other settings (settings.json there says "
                               "which); give the same ones to go on with it, or fresh=true to start over")  # fmt: skip
+        else:
+            self.resumed = True
         for stage in ("set", "labels", "pictures", "rationales"):
             (self.folder / stage).mkdir(exist_ok=True)
         with whole_file(state) as file:
@@ -126,10 +134,6 @@ class Draft:
     def path(self, stage: str, chunk: int) -> Path:
         """The file of a chunk in a stage."""
         return self.folder / stage / f"{chunk:05d}.parquet"
-
-    def todo(self, stage: str) -> list[int]:
-        """The chunks that a stage has not done."""
-        return [i for i in range(self.chunks) if not self.path(stage, i).is_file()]
 
     def writer(self) -> "ChunkWriter":
         """Takes the source's items and writes chunks of labels."""
@@ -209,19 +213,18 @@ class ChunkWriter:
         self._records: list[FaceRecord] = []
         self._drops: list[Drop] = []
 
-    def add(self, item: FaceRecord | Drop) -> None:
-        """Take one item."""
+    def add(self, item: FaceRecord | Drop) -> Iterator[int]:
+        """Take one item; gives the number of the chunk that it fills."""
         if isinstance(item, Drop):
             self._drops.append(item)
         else:
             self._records.append(item)
             # By name alone, for a folder of frames has no ending and a picture has.
             self.draft.clips = self.draft.clips or (not item.frames and pictures.is_clip(item.media))
-        if len(self._records) + len(self._drops) >= self.draft.chunk_rows:
-            self.close()
+        return self.close() if len(self._records) + len(self._drops) >= self.draft.chunk_rows else iter(())
 
-    def close(self) -> None:
-        """Write what is left.
+    def close(self) -> Iterator[int]:
+        """Write what is left, and give the number of its chunk.
 
         Raises:
             ConfigError: the source gives other records than when the build began.
@@ -239,8 +242,9 @@ class ChunkWriter:
                                 encoding="utf-8")  # fmt: skip
             with whole_file(path) as file:
                 pq.write_table(table, file)
-        self.draft.chunks += 1
         self._records, self._drops = [], []
+        self.draft.chunks += 1
+        yield self.draft.chunks - 1
 
 
 @dataclass

@@ -40,6 +40,41 @@ def table(sources: Mapping[str, Source]) -> str:
     return "\n".join(lines)
 
 
+_HEAD = """\
+# Data sets that can be read
+
+Made by `python -m data_builders.look`; do not edit. `python -m data_builders.build --list` prints the same, and
+`--inspect source=… root=…` says what a folder holds before anything is written. What a reader expects, which faults of
+the files it knows, and one row with its record stand at the head of its file in `data_builders/sources/`.
+
+No data set comes with facevlm: ask its owners, and keep to their terms. "No" under "share" means that pixels may not
+be passed on: exports never hold them, and a push is refused.
+
+Tested on: **files** are hand-made files of a few pixels in the owners' layout, as public loaders show it, with each
+known fault; **recalled** is the same in a layout that is known from memory only, so that the reader accepts variants,
+says what it found and refuses rather than guess; no reader was run on its owners' own copy unless it says so.
+
+"""
+
+
+def document(sources: Mapping[str, Source]) -> str:
+    """docs/datasets.md: every data set with its labels, licence, options and published counts."""
+    head = ["source", "data set", "labels", "licence", "share", "tested on"]
+    tested = {"checked": "files", "recalled": "recalled", "real": "the data itself"}
+    body = [[f"`{s.name}`", s.title, ", ".join(s.tasks), s.licence, "yes" if s.share else "no", tested[s.layout]]
+            for s in sources.values()]  # fmt: skip
+    parts = [_HEAD + report.grid(head, body)]
+    for s in sources.values():
+        lines = [f"- needs: {s.needs}"]
+        if options := option_names(s):
+            lines.append(f"- options: {', '.join(f'`{option}`' for option in options)}")
+        if s.published:
+            counts = (f"{name or 'all'} {n:,}" for name, n in s.published.items())
+            lines.append(f"- rows its owners state: {', '.join(counts)}")
+        parts.append(f"## {s.name}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
 def option_names(source: Source) -> list[str]:
     """The options of a source with their defaults, as "name=default"; one without a default stands alone."""
     known = signatures.signature(source.read).parameters.values()
@@ -123,3 +158,9 @@ def _accepts(source: Source, root: Path) -> bool:
             return any(isinstance(item, FaceRecord) for item in islice(source.read(root, **given), 200))
         except (ValueError, OSError, TypeError):
             return False
+
+
+if __name__ == "__main__":
+    from data_builders.sources import SOURCES
+
+    print(document(SOURCES), end="")

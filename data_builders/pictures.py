@@ -38,11 +38,10 @@ def _cosines() -> NDArray[np.float32]:
 
 def perceptual_hash(picture: Image.Image) -> bytes:
     """32 bytes that near-identical pictures share up to a few bits."""
-    # reducing_gap: a large picture is first made smaller by whole factors, which is several times faster.
-    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = np.asarray(small, np.float32)
-    low = _cosines() @ pixels @ _cosines().T
-    return np.packbits(low > np.median(low)).tobytes()
+    # reducing_gap: first smaller by whole factors, which is several times faster than resampling a large picture.
+    small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.HAMMING, reducing_gap=2.0)
+    low = _cosines() @ np.asarray(small, np.float32) @ _cosines().T
+    return np.packbits(low > np.partition(low, low.size // 2, axis=None)[low.size // 2 - 1]).tobytes()
 
 
 def is_clip(media: str) -> bool:

@@ -15,7 +15,7 @@ def straight(text: str) -> str:
     return text.translate({0x2019: "'", 0x2018: "'", 0x2010: "-", 0x2011: "-"})
 
 
-_BY_NAME = {au.name: n for n, au in AUS.items()}
+_BY_NAME = {au.name.replace("-", " "): n for n, au in AUS.items()}
 _NAME = "|".join(re.escape(name).replace("\\ ", "[ -]") for name in sorted(_BY_NAME, key=len, reverse=True))
 _MENTION = re.compile(
     # "AU4", "AU 04", "AU6+12", "AUs 1, 2 and 4", "action unit 12"; or a FACS name, also in the plural.
@@ -38,7 +38,7 @@ _EDGE = re.compile(
 )
 _NO_BEFORE = re.compile(
     r"\b(?:no|not|without|absent|absence|lack|lacks|lacking|neither|nor|never|rather than|instead of|unlike|"
-    r"free of|cannot|would|were|excludes?|excluding|rules? out|ruling out|opposed to)\b|n't\b",
+    r"free of|cannot|would|if|unless|excludes?|excluding|rules? out|ruling out|opposed to)\b|n't\b",
     re.IGNORECASE,
 )
 _NO_AFTER = re.compile(

@@ -208,7 +208,8 @@ def summary(tally: Tally) -> str:
     return "\n".join(lines)
 
 
-def _grid(head: list[str], body: list[list[Any]]) -> str:
+def grid(head: Sequence[str], body: Sequence[Sequence[Any]]) -> str:
+    """A table in Markdown."""
     rows = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
@@ -233,26 +234,26 @@ def _front_matter(name: str, tally: Tally) -> str:
 def _counts(tally: Tally) -> str:
     words = sorted({word for counts in tally.emotions.values() for word in counts})
     parts = [
-        _grid(["split", "records", "subjects", "records without a subject"],
+        grid(["split", "records", "subjects", "records without a subject"],
               [[s, tally.splits[s], len(tally.subjects[s]), tally.no_subject[s]] for s in SPLITS]),
-        _grid(["emotion", *SPLITS], [[word, *(tally.emotions[s][word] for s in SPLITS)] for word in words]),
+        grid(["emotion", *SPLITS], [[word, *(tally.emotions[s][word] for s in SPLITS)] for word in words]),
     ]  # fmt: skip
     if aus := support(tally):
         body = [[f"AU{au} {AUS[au].name}", *(f"{p} / {n}" for p, n in by.values())] for au, by in aus.items()]
         parts.append("Present / labelled. An action unit that is not labelled is not counted as absent.\n\n"
-                     + _grid(["action unit", *SPLITS], body))  # fmt: skip
+                     + grid(["action unit", *SPLITS], body))  # fmt: skip
     for name, groups in sorted(tally.groups.items()):
         values = sorted({value for counts in groups.values() for value in counts})
-        parts.append(_grid([name, *SPLITS], [[value, *(groups[s][value] for s in SPLITS)] for value in values]))
+        parts.append(grid([name, *SPLITS], [[value, *(groups[s][value] for s in SPLITS)] for value in values]))
     head = ["split, as the source names it", "rows read", "rows its owners state", "dropped because"]
     body = [[name or "(none)", facts["read"], facts["published"] if facts["published"] is not None else "",
              ", ".join(f"{reason} {n}" for reason, n in facts["dropped"].items())]
             for name, facts in by_split(tally).items()]  # fmt: skip
-    parts.append(_grid(head, body))
+    parts.append(grid(head, body))
     for name in ("source", "licence"):
-        parts.append(_grid([name, "records"], [[value, n] for value, n in sorted(tally.facts[name].items())]))
+        parts.append(grid([name, "records"], [[value, n] for value, n in sorted(tally.facts[name].items())]))
     if tally.dropped:
-        parts.append(_grid(["dropped because", "rows"], [[r, n] for r, n in tally.dropped.most_common()]))
+        parts.append(grid(["dropped because", "rows"], [[r, n] for r, n in tally.dropped.most_common()]))
     return "\n\n".join(parts)
 
 

@@ -5,8 +5,8 @@ does not depend on who did it.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -16,11 +16,12 @@ Work = Callable[[int], None]
 """Does the chunk of this number."""
 
 
-def run(make: Callable[[], Work], chunks: Sequence[int], workers: int, ray: bool = False) -> Iterator[int]:
+def run(make: Callable[[], Work], chunks: Iterable[int], workers: int, ray: bool = False) -> Iterator[int]:
     """Do all chunks, in any order; yields each one's number when it is done.
 
     Args:
         make: builds the work once per worker; it is sent to the workers, so it must pickle.
+        chunks: their numbers; processes begin with the first ones while the others are still being made.
         workers: processes; with `ray`, the most tasks at once.
         ray: use the cluster that Ray finds, or a local one; every machine must see the same folders.
 
@@ -28,14 +29,19 @@ def run(make: Callable[[], Work], chunks: Sequence[int], workers: int, ray: bool
         ConfigError: a worker was killed, or Ray is not installed.
     """
     if ray:
-        yield from _on_ray(make, chunks, workers)
-    elif workers == 1 or len(chunks) <= 1:
-        work = make()
-        for chunk in chunks:
-            work(chunk)
-            yield chunk
+        yield from _on_ray(make, list(chunks), workers)
+    elif workers == 1:
+        yield from _here(make, chunks)
     else:
-        yield from _in_processes(make, chunks, min(workers, len(chunks)))
+        yield from _in_processes(make, chunks, workers)
+
+
+def _here(make: Callable[[], Work], chunks: Iterable[int]) -> Iterator[int]:
+    work: Work | None = None
+    for chunk in chunks:
+        work = work or make()  # only now: an engine is not loaded where nothing is left to do
+        work(chunk)
+        yield chunk
 
 
 _work: Work | None = None
@@ -53,13 +59,17 @@ def _do(chunk: int) -> int:
     return chunk
 
 
-def _in_processes(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> Iterator[int]:
+def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int) -> Iterator[int]:
     # Spawned, not forked: Arrow and tqdm run threads, whose locks a forked child would inherit in any state.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make,)) as pool:
         try:
-            for done in as_completed([pool.submit(_do, chunk) for chunk in chunks]):
-                yield done.result()
+            waiting = set()
+            for chunk in chunks:
+                waiting.add(pool.submit(_do, chunk))
+                finished, waiting = wait(waiting, timeout=0)
+                yield from (done.result() for done in finished)
+            yield from (done.result() for done in as_completed(waiting))
         except BrokenProcessPool as e:
             raise ConfigError("a process that decodes pictures was killed, most likely for want of memory; try fewer "
                               "with workers=1. What is done is kept: the same command goes on") from e  # fmt: skip

@@ -210,7 +210,7 @@ def _read_shares(text: str, offered: Collection[str] | None, form: Form) -> Mapp
     # Rounded shares need not sum to 100 exactly; the small term is for binary fractions such as 33.1.
     if abs(sum(percent.values()) - 100) > 1 + 1e-6:
         return None
-    return {label: number / 100 for label, number in percent.items()}
+    return {label: round(number / 100, 8) for label, number in percent.items()}
 
 
 def _read_text(text: str, _: Collection[str] | None, __: Form) -> str | None:

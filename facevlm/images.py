@@ -81,7 +81,8 @@ def decode(source: Path | str | bytes, limits: Limits | None = None) -> Image.Im
                 raise ImageError("too many pixels", f"{name} is {width} x {height}, limit {limits.max_pixels} pixels")
             if min(width, height) < limits.min_side:
                 raise ImageError("too small", f"{name} is {width} x {height}, limit {limits.min_side} a side")
-            return _rgb(ImageOps.exif_transpose(picture))
+            ImageOps.exif_transpose(picture, in_place=True)  # in place, for it copies even what stands upright
+            return _rgb(picture)
     except ImageError:
         raise
     except Image.DecompressionBombError as e:
@@ -113,7 +114,8 @@ def _rgb(picture: Image.Image) -> Image.Image:
         # White, as vLLM does; plain convert("RGB") would show whatever colour hides under the transparency.
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")
+    picture.load()
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def crop(picture: Image.Image, box: Box, margin: float = 0.25) -> Image.Image:

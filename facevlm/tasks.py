@@ -34,7 +34,7 @@ def levels(record: FaceRecord) -> Levels | None:
 
     None where intensity was not coded: by the threshold of 1 and levels of 0 and 1 alone, those are occurrence codes.
     """
-    if record.au_threshold <= 1 and set(record.aus.values()) <= {0, 1}:
+    if not record.aus or (record.au_threshold <= 1 and set(record.aus.values()) <= {0, 1}):
         return None
     return {n: min(5, int(level + 0.5)) for n, level in record.aus.items() if level >= 0.5}
 

@@ -146,6 +146,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "engagement": ("engaged",),
     "pain": (),
     "other": ("others",),
+    "positive": (),
+    "negative": (),
 }
 COMPOUND = (
     "happily surprised", "happily disgusted", "sadly fearful", "sadly angry", "sadly surprised", "sadly disgusted",
@@ -233,6 +235,11 @@ LABEL_SETS: dict[str, LabelSet] = {
         LabelSet("raer", _ids(1, "neutrality", "enjoyment", "confusion", "fatigue", "distraction")),
         LabelSet("casme2", _ids(0, "happiness", "disgust", "surprise", "repression", "other")),
         LabelSet("samm", _ids(0, "anger", "other", "happiness", "surprise", "contempt")),
+        LabelSet("casme2-all", _ids(0, "happiness", "disgust", "surprise", "repression", "other", "fear", "sadness")),
+        LabelSet("samm-all", _ids(0, "anger", "other", "happiness", "surprise", "contempt", "disgust", "fear",
+                 "sadness")),
+        LabelSet("micro7", _ids(0, "happiness", "disgust", "surprise", "other", "fear", "sadness", "anger")),
+        LabelSet("megc3", _ids(0, "negative", "positive", "surprise")),
     )
 }  # fmt: skip
 

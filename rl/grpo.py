@@ -136,7 +136,7 @@ def run(config: Config) -> None:
     out = Path(config.out)
     args = arguments(config)
     rewards = {name: configs.plug(REWARDS, name, "reward") for name in config.rewards}
-    tasks = dict.fromkeys(config.modes, 1.0)
+    tasks: dict[str, float] = dict.fromkeys(config.modes, 1.0)
     rows = training.load_rows(config.records, config.split, tasks, config.seed, config.limit)
     # What is only logged may be a penalty, which a gold answer need not reach 1 in.
     gold_check({name: rewards[name] for name, weight in config.rewards.items() if weight}, rows)

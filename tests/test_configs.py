@@ -11,7 +11,7 @@ from data_builders import build
 from data_builders.sources import SOURCES
 from eval.benchmarks import BENCHMARKS
 from eval.job import EvalConfig
-from facevlm import analyze
+from facevlm import analyze, mix
 from facevlm.config import load, plug
 
 ROOT = Path(__file__).parent.parent
@@ -76,8 +76,8 @@ def test_every_launch_line_gives_a_config(path: Path, argv: list[str], monkeypat
         arguments(config)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if command(p) in ("data_builders.build", "eval.run", "rl.grpo")],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize("path", [p for p in FILES if command(p) in ("data_builders.build", "eval.run", "facevlm.sft",
+                                                                "rl.grpo")], ids=str)  # fmt: skip
 def test_what_a_config_names_is_on_its_shelf(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     config = load(table(command(path))[0], "", launch_lines(path)[0][1])
@@ -85,6 +85,8 @@ def test_what_a_config_names_is_on_its_shelf(path: Path, monkeypatch: pytest.Mon
         plug(SOURCES, config.source, "source")
     elif command(path) == "eval.run":
         plug(BENCHMARKS, config.benchmark, "benchmark")
+    elif command(path) == "facevlm.sft":
+        mix.check(config.tasks, config.per_record, config.balance)
     else:
         from rl.rewards import REWARDS
 

@@ -9,9 +9,9 @@ Tree, as the owners ship it
     2D+3D/F001/T1/0000.jpg                         numbers padded to 3 or 4 digits
 
 Labels: 0 absent, 1 present, 9 unknown: not labelled. AU 1, 2, 4, 5, 6, 7, 9-20, 22, 23, 24, 27-39; 25 and 26 were
-never coded. No official split. Known faults: the header calls both the frame and AU1 "1"; F and M people share numbers, the
-letter belongs to the name; F041_T7's labels and video differ in length, it is dropped; labels count frames from 1 and
-pictures from 0 by one reading, by another both have one number: see `first_frame`.
+never coded. No official split. Known faults: the header calls both the frame and AU1 "1"; F and M people share
+numbers, the letter belongs to the name; F041_T7's labels and video differ in length, it is dropped; labels count
+frames from 1 and pictures from 0 by one reading, by another both have one number: see `first_frame`.
 
 One row:  F001_T1.csv: 120,0,0,9,…     (AU 1, 2, 4, …)
     -> FaceRecord(id="F001_T1-120", media="2D+3D/F001/T1/0120.jpg", subject="F001", aus={1: 0, 2: 0, …},

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from data_builders.cells import Code
 from data_builders.files import subfolders
 from data_builders.folders import SPLITS, class_records
 from data_builders.source import Source
@@ -24,8 +25,8 @@ from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import LABEL_SETS
 
 
-def read(root: Path, *, label_set: str = "basic7", emotion_map: dict[str, str | int] | None = None,
-         split_map: dict[str, Split] | None = None, clips: bool = False, name: str = "classfolders",
+def read(root: Path, *, label_set: str = "basic7", emotion_map: dict[Code, str | int] | None = None,
+         split_map: dict[Code, Split] | None = None, clips: bool = False, name: str = "classfolders",
          licence: str = "unknown") -> Iterator[FaceRecord | Drop]:  # fmt: skip
     """The records of class folders.
 
@@ -42,13 +43,13 @@ def read(root: Path, *, label_set: str = "basic7", emotion_map: dict[str, str | 
     """
     if label_set not in LABEL_SETS:
         raise ConfigError(f"label_set {label_set!r} is unknown; known: {', '.join(LABEL_SETS)}")
-    words = {folder: str(label) for folder, label in (emotion_map or {}).items()}
+    words = {str(folder): str(label) for folder, label in (emotion_map or {}).items()}
     for folder, label in words.items():
         try:
             LABEL_SETS[label_set].label(label)
         except ValueError as e:
             raise ConfigError(f"emotion_map.{folder}: {e}") from e
-    splits = {**SPLITS, **{folder.lower(): split for folder, split in (split_map or {}).items()}}
+    splits = {**SPLITS, **{str(folder).lower(): split for folder, split in (split_map or {}).items()}}
     inside = subfolders(root)
     where = [(folder, splits[folder.lower()]) for folder in inside if folder.lower() in splits]
     if where and (others := [folder for folder in inside if folder.lower() not in splits]):

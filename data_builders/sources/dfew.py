@@ -1,7 +1,7 @@
 """DFEW: 16,372 clips from films, about 12,000 of them with one of seven emotions; ten annotators each.
 
-Paper: Jiang et al., "DFEW: A Large-Scale Database for Recognizing Dynamic Facial Expressions in the Wild", ACM MM 2020.
-Licence: academic use by agreement; clips must not be passed on. Get it: by a signed agreement with the authors.
+Paper: Jiang et al., "DFEW: A Large-Scale Database for Recognizing Dynamic Facial Expressions in the Wild", ACM MM
+2020. Licence: academic use by agreement; clips must not be passed on. Get it: by a signed agreement with the authors.
 
 Tree, as the authors ship it
     EmoLabel_DataSplit/{train,test}(single-labeled)/set_{1..5}.csv
@@ -52,20 +52,17 @@ def read(root: Path, *, fold: Fold = 1, clips: Clips = "clip_224x224") -> Iterat
     folder = find(root, f"Clip/{clips}", clips, what=f"DFEW's folder {clips}")
     found = {stem.lstrip("0"): path for stem, path in videos(root, folder).items()} if clips == "original" else None
     base = folder_path(folder, root)
+    lists = {split: _list(root, split, fold) for split in _SPLITS}
     sheet = find_any(root, "Annotation/annotation.xlsx", "annotation.xlsx", "*/annotation.xlsx")
     votes = {} if sheet is None else _votes(sheet)
     if not votes:
         yield Note("no votes: annotation.xlsx is not there" if sheet is None else
                    f"no votes: {sheet.name} has no columns order and 1happy to 7fear")  # fmt: skip
     odd = 0
-    for split in _SPLITS:
-        place = f"{split}(single-labeled)/set_{fold}.csv"
-        path = find(root, f"EmoLabel_DataSplit/{place}", place, f"*/{place}", f"label/single_{split}set_{fold}.csv",
-                    what=f"DFEW's list {place}")  # fmt: skip
-        require(path, ("video_name", "label"), columns(path))
+    for split, path in lists.items():
         for row in rows(path, ("video_name", "label")):
             if isinstance(row, Drop):
-                yield row
+                yield Drop(f"{split} {row.id}", row.reason, row.detail)
                 continue
             try:
                 number, emotion = _labelled(row)
@@ -83,6 +80,14 @@ def read(root: Path, *, fold: Fold = 1, clips: Clips = "clip_224x224") -> Iterat
             )  # fmt: skip
     if odd:
         yield Note(f"{odd} clips were left without votes: their label is not what most votes say")
+
+
+def _list(root: Path, split: Split, fold: Fold) -> Path:
+    place = f"{split}(single-labeled)/set_{fold}.csv"
+    path = find(root, f"EmoLabel_DataSplit/{place}", place, f"*/{place}", f"label/single_{split}set_{fold}.csv",
+                what=f"DFEW's list {place}")  # fmt: skip
+    require(path, ("video_name", "label"), columns(path))
+    return path
 
 
 def _labelled(row: Row) -> tuple[int, str]:

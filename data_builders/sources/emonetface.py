@@ -189,7 +189,8 @@ def _literal(text: Any) -> Any:
     try:
         return ast.literal_eval(text) if isinstance(text, str) else text
     except (ValueError, SyntaxError, MemoryError, RecursionError) as e:
-        raise BadRow("bad ratings", f"not written as Python values: {e}") from e
+        # Not the error's text: it names addresses in memory, which differ from run to run.
+        raise BadRow("bad ratings", f"not written as Python values: {str(text)[:60]!r}") from e
 
 
 class _Pictures:
@@ -216,7 +217,7 @@ def _shards(root: Path) -> list[Path]:
 _NEEDS = "the Parquet files"
 HQ = Source(
     name="emonetface-hq", title="EmoNet-Face HQ", read=read_hq, tasks=("words", "attributes"), licence="CC-BY-4.0",
-    needs=_NEEDS, share=True, layout="recalled", published={"test": 2_500}, extracts=True,
+    needs=_NEEDS, share=True, published={"test": 2_500}, extracts=True,
 )  # fmt: skip
 BINARY = Source(
     name="emonetface-binary", title="EmoNet-Face Binary", read=read_binary, tasks=("words",), licence="CC-BY-4.0",

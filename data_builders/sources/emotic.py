@@ -180,5 +180,4 @@ SOURCE = Source(
     tasks=("words", "va", "attributes", "gender"),
     licence="EMOTIC terms: non-commercial research",
     needs="Annotations/Annotations.mat and mscoco, ade20k, framesdb, emodb_small",
-    layout="recalled",
 )

@@ -60,12 +60,17 @@ def read(root: Path, *, compression: Literal["raw", "c23", "c40"] = "c23", metho
     parts = _parts(root, compression)
     if missing := [m for m in methods or () if m not in parts]:
         raise ConfigError(f"{root} has no {compression} videos of {', '.join(missing)}; it has {', '.join(parts)}")
-    chosen = {name: found for name, found in parts.items() if methods is None or name in (*_ORIGINALS, *methods)}
+    wanted = set(_METHODS if methods is None else methods)
+    # The originals of the methods: DeepFakeDetection has its own.
+    originals = {"actors" if method == "DeepFakeDetection" else "youtube" for method in wanted}
+    chosen = {name: videos for name, videos in parts.items() if name in wanted | originals}
+    yield Note(f"read at {compression}, or as they are where no folder names the compression: "
+               f"{', '.join(f'{name} {len(videos)}' for name, videos in chosen.items())}")  # fmt: skip
     splits = _splits(root)
     if not splits:
         yield Note("train.json, val.json and test.json were not found: a split is drawn, and pairs are kept together "
                    "as the names of the fakes tell them")  # fmt: skip
-    matches = (_NAME.fullmatch(stem) for found in parts.values() for stem in found)
+    matches = (_NAME.fullmatch(stem) for videos in parts.values() for stem in videos)
     told: dict[tuple[str, str], Split] = {(m["target"], m["source"]): "" for m in matches if m and m["source"]}
     pairs = splits or told
     people = groups(pairs)
@@ -90,8 +95,8 @@ def _parts(root: Path, compression: str) -> dict[str, dict[str, str]]:
         folders = {"youtube": f"{base}original"} | {name: f"{base}{name}" for name in _METHODS}
     if found := {name: there for name, folder in folders.items() if (there := clips(root, folder))}:
         return found
-    there = sorted({path.name for path in top.glob("*_sequences/*/*") if path.is_dir()})
-    raise ConfigError(f"{root} has no {compression} videos or frames; it has {', '.join(there) or 'none'}: "
+    levels = sorted({path.name for path in top.glob("*_sequences/*/*") if path.is_dir()})
+    raise ConfigError(f"{root} has no {compression} videos or frames; it has {', '.join(levels) or 'none'}: "
                       "set options.compression")  # fmt: skip
 
 

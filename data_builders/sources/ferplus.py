@@ -12,11 +12,14 @@ makes of them.
 
 Known faults: 173 rows have no picture name (no face, NF). The number in a name is the row number only up to row 58:
 the files are joined by the order of their rows, and refused where `Usage` or the length differs. Four names occur
-twice; the script writes one picture over the other, so that ferplus-folders drops these rows. One row has nine votes.
+twice; the script writes one picture over the other, so that ferplus-folders drops these rows. The label.csv files that
+come with the repository name them once, and have other votes than fer2013new.csv in 1,601 rows: run the script, or
+know that the two sources differ. One row has nine votes.
 
 Label: the emotion with the most votes. `majority` says when that is enough: "strict" as in the paper's "majority" mode
 (single votes are set aside, the first needs more than half of the rest), "plurality" (more votes than any other).
-Rows where unknown or NF wins are dropped. `emotion_probs` are the shares of all votes for the eight emotions.
+Rows where unknown or NF wins are dropped. fer2013new.csv leaves 25,060 / 3,199 / 3,153 faces by "strict" and 26,940 /
+3,396 / 3,376 by "plurality". `emotion_probs` are the shares of all votes for the eight emotions.
 
 One row:  Training,fer0000002.png,5,0,0,3,1,0,0,0,1,0
     -> FaceRecord(id="00002", media="images/Training/00002.png", split="train", emotion="neutral",

@@ -1,7 +1,7 @@
 """FERV39k: 38,935 clips of seven emotions in 22 scenes, from films and television.
 
-Paper: Wang et al., "FERV39k: A Large-Scale Multi-Scene Dataset for Facial Expression Recognition in Videos", CVPR 2022.
-Licence: academic use by agreement; clips must not be passed on. Get it: by a signed agreement with the authors.
+Paper: Wang et al., "FERV39k: A Large-Scale Multi-Scene Dataset for Facial Expression Recognition in Videos", CVPR
+2022. Licence: academic use by agreement; clips must not be passed on. Get it: by a signed agreement with the authors.
 
 Tree, as the authors ship it
     2_ClipsforFaceCrop/Action/Happy/0267/*.jpg       cropped faces
@@ -38,14 +38,14 @@ def read(root: Path) -> Iterator[FaceRecord | Drop | Note]:
     """
     base = folder_path(find(root, "2_ClipsforFaceCrop", "*/2_ClipsforFaceCrop", what="FERV39k's 2_ClipsforFaceCrop"),
                        root)  # fmt: skip
-    for split, name in _LISTS.items():
-        path = find(root, f"4_setups/All_scenes/{name}", f"All_scenes/{name}", f"*/All_scenes/{name}", name,
-                    what=f"FERV39k's {name}")  # fmt: skip
+    lists = {split: find(root, f"4_setups/All_scenes/{name}", f"All_scenes/{name}", f"*/All_scenes/{name}", name,
+                         what=f"FERV39k's {name}") for split, name in _LISTS.items()}  # fmt: skip
+    for split, path in lists.items():
         for number, row in words(path):
             try:
                 clip, emotion = _labelled(row)
             except BadRow as e:
-                yield Drop(row[0] if len(row) > 1 else f"{name} line {number}", e.reason, e.detail)
+                yield Drop(row[0] if len(row) > 1 else f"{path.name} line {number}", e.reason, e.detail)
                 continue
             yield FaceRecord(
                 id=clip, source="ferv39k", media=base + clip, split=split, emotion=emotion, label_set="basic7",

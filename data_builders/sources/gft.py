@@ -55,7 +55,7 @@ def read(root: Path, *, pictures: str | None = None, first_frame: Literal[0, 1] 
     media = {who: _media(root, who, pictures, videos, first_frame) for who in sorted(set(people.values()))}
     if not any(media.values()):
         raise ConfigError(f"neither folders of numbered pictures nor videos named as the people ({', '.join(media)}) "
-                          f"are below {root}; set `pictures`, such as 'img/{{subject}}/{{frame:05d}}.jpg'")  # fmt: skip
+                          f"are below {root}; set `pictures`, such as '{{subject}}/{{frame:05d}}.jpg'")  # fmt: skip
     yield tables_note(labels, other)
     seen: set[str] = set()
     for path, who in people.items():

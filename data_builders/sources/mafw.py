@@ -35,10 +35,12 @@ from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import LABEL_SETS
 
 Fold = Literal[1, 2, 3, 4, 5]
+Clips = Literal["clips", "frames"]
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _SPLITS: tuple[Split, ...] = ("train", "test")
 
 
-def read(root: Path, *, fold: Fold = 1, clips: Literal["clips", "frames"] = "clips") -> Iterator[FaceRecord | Drop | Note]:
+def read(root: Path, *, fold: Fold = 1, clips: Clips = "clips") -> Iterator[FaceRecord | Drop | Note]:
     """The records of one of MAFW's five folds of clips with a single emotion.
 
     Args:
@@ -48,22 +50,21 @@ def read(root: Path, *, fold: Fold = 1, clips: Literal["clips", "frames"] = "cli
         ConfigError: the fold's lists or the clips are not there.
     """
     base = folder_path(find(root, f"data/{clips}", clips, what=f"MAFW's folder data/{clips}"), root)
+    lists = {split: _list(root, split, fold) for split in _SPLITS}
     ending = ".mp4" if clips == "clips" else ""
-    several, captions = {}, {}
-    if (path := _sheet(root, "multi-set.xlsx")) is None:
+    several: dict[str, tuple[str, ...]] = {}
+    captions: dict[str, str] = {}
+    if (sheet := _sheet(root, "multi-set.xlsx")) is None:
         yield Note("no clips with several emotions: Labels/multi-set.xlsx is not there")
     else:
-        several, strange = _several(path)
+        several, strange = _several(sheet)
         if strange:
-            yield Note(f"{strange} rows of {path.name} hold no list of ids such as 6,10 and were passed over")
-    if (path := _sheet(root, "descriptive_text.xlsx")) is None:
+            yield Note(f"{strange} rows of {sheet.name} hold no list of ids such as 6,10 and were passed over")
+    if (sheet := _sheet(root, "descriptive_text.xlsx")) is None:
         yield Note("no captions: Labels/descriptive_text.xlsx is not there")
     else:
-        captions = _captions(path)
-    for split in _SPLITS:
-        place = f"single/no_caption/set_{fold}/{split}.txt"
-        path = find(root, f"split/{place}", f"Train & Test Set/{place}", place, f"*/{place}", f"*/*/{place}",
-                    what=f"MAFW's list {place}")  # fmt: skip
+        captions = _captions(sheet)
+    for split, path in lists.items():
         for number, row in words(path):
             try:
                 clip, emotion = _labelled(row)
@@ -74,6 +75,12 @@ def read(root: Path, *, fold: Fold = 1, clips: Literal["clips", "frames"] = "cli
                 id=clip, source="mafw", media=f"{base}{clip}{ending}", split=split, emotion=emotion, label_set="mafw",
                 emotion_words=several.get(clip, ()), caption=captions.get(clip), licence=SOURCE.licence,
             )  # fmt: skip
+
+
+def _list(root: Path, split: Split, fold: Fold) -> Path:
+    place = f"single/no_caption/set_{fold}/{split}.txt"
+    return find(root, f"split/{place}", f"Train & Test Set/{place}", place, f"*/{place}", f"*/*/{place}",
+                what=f"MAFW's list {place}")  # fmt: skip
 
 
 def _labelled(row: list[str]) -> tuple[str, str]:
@@ -111,8 +118,8 @@ def _several(path: Path) -> tuple[dict[str, tuple[str, ...]], int]:
 
 def _captions(path: Path) -> dict[str, str]:
     """The English descriptions: the columns are known by their script, not by their order."""
-    return {clip: text for clip, row in _rows(path)
-            if (text := next((cell for cell in row if cell and not re.search("[\u4e00-\u9fff]", cell)), ""))}  # fmt: skip
+    found = {clip: [cell for cell in row if cell and not _CHINESE.search(cell)] for clip, row in _rows(path)}
+    return {clip: texts[0] for clip, texts in found.items() if texts}
 
 
 SOURCE = Source(

@@ -45,13 +45,8 @@ def read(root: Path) -> Iterator[FaceRecord | Drop | Note]:
     Raises:
         ConfigError: the csv files or the folders of videos are not there.
     """
-    for part, folder in _FOLDERS.items():
-        path = find(root, f"{part}_sent_emo.csv", f"{part}/{part}_sent_emo.csv", f"*/{part}_sent_emo.csv",
-                    what=f"MELD's {part}_sent_emo.csv")  # fmt: skip
-        home = find(root, folder, f"{part}/{folder}", f"*/{folder}", f"*/{part}/{folder}", part, f"*/{part}",
-                    what=f"MELD's folder {folder}")  # fmt: skip
-        encoding = _encoding(path)
-        require(path, _WANTED, columns(path, encoding=encoding))
+    places = {part: _places(root, part, folder) for part, folder in _FOLDERS.items()}
+    for part, (path, encoding, home) in places.items():
         found = videos(root, home)
         for row in rows(path, (*_WANTED, *_MORE.values()), encoding=encoding):
             if isinstance(row, Drop):
@@ -62,6 +57,16 @@ def read(root: Path) -> Iterator[FaceRecord | Drop | Note]:
                 yield _record(row, f"{part}_{stem}", video(found, stem), _SPLITS[part])
             except BadRow as e:
                 yield Drop(f"{part}_{stem}", e.reason, e.detail)
+
+
+def _places(root: Path, part: str, folder: str) -> tuple[Path, str, Path]:
+    """The csv of a part, its encoding, and the folder of its videos."""
+    path = find(root, f"{part}_sent_emo.csv", f"{part}/{part}_sent_emo.csv", f"*/{part}_sent_emo.csv",
+                what=f"MELD's {part}_sent_emo.csv")  # fmt: skip
+    encoding = _encoding(path)
+    require(path, _WANTED, columns(path, encoding=encoding))
+    return path, encoding, find(root, folder, f"{part}/{folder}", f"*/{folder}", f"*/{part}/{folder}", part,
+                                f"*/{part}", what=f"MELD's folder {folder}")  # fmt: skip
 
 
 def _record(row: Row, name: str, media: str, split: Split) -> FaceRecord:

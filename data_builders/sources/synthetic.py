@@ -71,4 +71,5 @@ SOURCE = Source(
     licence="CC0-1.0",
     needs="nothing: root is null, the pictures are drawn into the set's own folder",
     share=True,
+    layout="real",
 )

@@ -174,4 +174,5 @@ SOURCE = Source(
     tasks=("emotion", "va", "au", "au intensity", "attributes", "caption"),
     licence="as its options say",
     needs="one CSV, TSV, JSONL or Parquet file; its columns are named in the config",
+    layout="real",
 )

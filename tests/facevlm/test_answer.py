@@ -1,9 +1,9 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import pytest
 
-from facevlm.answer import MODES, Mode, parse, parse_lenient, render
+from facevlm.answer import MODES, Answer, Form, Mode, Value, parse, parse_lenient, render, write
 from facevlm.vocab import AUS, EMOTIONS
 
 GOOD = "<think>lip corners up</think><au>AU6, AU12:C</au><answer>happiness</answer>"
@@ -155,6 +155,126 @@ def test_every_fault_is_reported() -> None:
 
 def test_long_rubbish_is_cut_in_the_fault() -> None:
     assert all(len(fault) < 80 for fault in parse(f"<au>{'x' * 9999}</au>", ("au",)).faults)
+
+
+# -- the other kinds of answer
+
+
+AGE, PAIR = Form("number", 0, 120), Form("pair")
+WORDS, SHARES, TEXT, CHOICE, YES_NO = Form("words"), Form("shares"), Form("text"), Form("choice"), Form("yes/no")
+LEVELS = ("very low", "low", "high", "very high")
+
+
+def said(inside: str, form: Form, labels: Sequence[str] | None = None) -> Answer:
+    return parse(f"<answer>{inside}</answer>", ("answer",), labels, form)
+
+
+@pytest.mark.parametrize(
+    ("form", "labels", "inside", "value"),
+    [
+        (AGE, None, "34", 34.0), (AGE, None, " 34.5\n", 34.5), (AGE, None, "0", 0.0), (AGE, None, "120", 120.0),
+        (PAIR, None, "valence 0.35, arousal -0.20", (0.35, -0.2)),
+        (PAIR, None, " Valence -1,  arousal 1.00 ", (-1.0, 1.0)),
+        (CHOICE, LEVELS, "very low", "very low"), (CHOICE, LEVELS, " Very  High. ", "very high"),
+        (YES_NO, None, "yes", True), (YES_NO, None, "No.", False),
+        (WORDS, None, "none", ()), (WORDS, None, "delighted, a little shy", ("delighted", "a little shy")),
+        (WORDS, None, "Delighted ,half-amused.", ("delighted", "half-amused")), (WORDS, None, "愉快", ("愉快",)),
+        (WORDS, ["5 o clock shadow", "bald"], "Bald, 5 o Clock Shadow", ("bald", "5 o clock shadow")),
+        (WORDS, ["bald"], "none", ()),
+        (SHARES, ["fear", "anger"], "fear 70%, angry 30%", {"fear": 0.7, "anger": 0.3}),
+        (SHARES, ["fear", "anger"], "fear 100%, anger 0%", {"fear": 1.0, "anger": 0.0}),
+        (SHARES, None, "fear 33.3%, anger 33.3%, disgust 33.3%", {"fear": 0.333, "anger": 0.333, "disgust": 0.333}),
+        (SHARES, None, "fear 51%, anger 50%", {"fear": 0.51, "anger": 0.5}),
+        (TEXT, None, " A face, AU4 absent; 3 < 5. ", "A face, AU4 absent; 3 < 5."),
+        (Form(), ["fear"], "Afraid", "fear"),
+    ],
+)  # fmt: skip
+def test_each_kind_is_read_as_specified(form: Form, labels: list[str] | None, inside: str, value: Value) -> None:
+    answer = said(inside, form, labels)
+    assert (answer.value, answer.faults) == (value, ())
+    assert answer.emotion == (value if form.kind == "label" else None)
+    assert type(answer.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["", " ", "12 years", "years", "1 2", "12, 13", "12-13", "about 12", "twelve", "1e1", "1e400", "nan", "NaN", "inf",
+     "-inf", "Infinity", "-1", "121", "+12", "012", "12.", ".5", "1_0", "1,5", "0x10", "12%", "१२", "１２", "²",
+     "1\u200b2", "120.001", "9" * 400, "0." + "1" * 400, "<b>12</b>", "12<", "None", "true"],
+)  # fmt: skip
+def test_number_is_plain_digits_within_its_range(inside: str) -> None:
+    answer = said(inside, AGE)
+    assert answer.value is None and answer.faults == (f"{inside.strip()[:40]!r} is not a plain number from 0 to 120",)
+
+
+@pytest.mark.parametrize(
+    ("form", "inside"),
+    [
+        *((PAIR, text) for text in (
+            "", "0.3, 0.2", "arousal 0.2, valence 0.3", "valence 0.3", "valence 0.3 arousal 0.2",
+            "valence 1.01, arousal 0",
+            "valence nan, arousal 0", "valence 1e-1, arousal 0", "valence 0.3, arousal 0.2, valence 0.1",
+            "valence: 0.3, arousal: 0.2", "valence ٠.٣, arousal 0.2", "valence 30%, arousal 20%",
+            "valence +0.3, arousal 0")),
+        *((YES_NO, text) for text in ("", "yes no", "yes, no", "y", "true", "1", "not yes", "yes!", "ｙｅｓ", "yeſ",
+                                      "no AU4")),
+        *((CHOICE, text) for text in ("", "medium", "very", "low, high", "not low", "lοw", "low!", "2")),
+        *((SHARES, text) for text in (
+            "", "none", "fear", "fear 100", "fear 98.9%", "fear 101.1%", "fear 50%, fear 50%", "fear 50%, afraid 50%",
+            "smile 100%", "fear -10%, anger 110%", "fear 1e2%", "fear nan%", "fear 50% anger 50%", "fear: 100%",
+            "fear 60%, anger 60%", "fear ١٠٠%", "100%", "fear 100%,", "pain 100%")),
+        *((WORDS, text) for text in (
+            "", " ", ",", "happy,", "happy,, sad", "happy, happy", "happy, Happy.", "happy, none", "happy; sad",
+            "happy\u200b",
+            "happy 2", "happy!", "<b>happy</b>", "x" * 41, "no_word", "happy/sad", "a\u202eb")),
+        *((TEXT, text) for text in ("", "  \n")),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_the_kind_is_not_read(form: Form, inside: str) -> None:
+    offered = {"choice": LEVELS, "shares": ("fear", "anger", "disgust")}.get(form.kind)
+    answer = said(inside, form, offered)
+    assert answer.value is None and answer.emotion is None
+    assert len(answer.faults) == 1 and answer.faults[0].startswith(f"{inside.strip()[:40]!r} is not ")
+
+
+@pytest.mark.parametrize(
+    "inside", ["bald, bald", "bald, Bald.", "hair", "bald, hair", "bald and smiling", "b\u0430ld", ""]
+)
+def test_word_that_is_not_on_offer_or_comes_twice_spoils_the_list(inside: str) -> None:
+    assert said(inside, WORDS, ["bald", "smiling"]).value is None
+
+
+@pytest.mark.parametrize("form", [AGE, PAIR, WORDS, SHARES, TEXT, CHOICE, YES_NO])
+@pytest.mark.parametrize("inside", ["<think>x</think>12", "12</think>", "<answer>12", "a<au>b", "</answer>"])
+def test_tags_inside_an_answer_spoil_it_whatever_its_kind(form: Form, inside: str) -> None:
+    answer = said(inside, form, LEVELS if form == CHOICE else None)
+    assert answer.value is None and answer.faults
+
+
+@pytest.mark.parametrize("form", [AGE, PAIR, WORDS, SHARES, TEXT, CHOICE, YES_NO])
+def test_answer_given_twice_is_not_read_whatever_its_kind(form: Form) -> None:
+    good = {"number": "12", "pair": "valence 0, arousal 0", "shares": "fear 100%", "choice": "low"}
+    text = f"<answer>{good.get(form.kind, 'yes')}</answer>"
+    assert parse(text, ("answer",), LEVELS if form == CHOICE else None, form).value is not None
+    assert parse(text * 2, ("answer",), LEVELS if form == CHOICE else None, form).value is None
+
+
+def test_letters_may_be_asked_of_every_au() -> None:
+    form = Form(letters=True)
+    assert parse("<au>AU6:B, AU12:C</au>", ("au",), None, form).aus == {6: 2, 12: 3}
+    assert parse("<au>none</au>", ("au",), None, form).aus == {}
+    answer = parse("<au>AU6:B, AU12</au>", ("au",), None, form)
+    assert answer.aus is None and answer.faults == ("AU12 has no intensity letter",)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "yes"), (False, "no"), (34.0, "34"), (2.5, "2.5"), (100.0, "100"), (-0.001, "0"), (0.125, "0.12"),
+     ((0.35, -0.2), "valence 0.35, arousal -0.20"), ((-0.001, 0.0), "valence 0.00, arousal 0.00"),
+     ({"fear": 0.29, "anger": 0.71}, "fear 29%, anger 71%"), (("a", "b c"), "a, b c"), ((), "none"), ("low", "low")],
+)  # fmt: skip
+def test_values_are_written_plainly(value: Value, text: str) -> None:
+    assert write(value) == text
 
 
 # -- the lenient reader

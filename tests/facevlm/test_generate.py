@@ -30,10 +30,12 @@ from PIL import Image
 from facevlm.generate import VLLM, Request
 model, text, *paths = sys.argv[1:]
 requests = [Request((Image.open(p).convert("RGB"),), text) for p in paths]
-engine = VLLM(model, dtype="float32", max_model_len=512)
+engine = VLLM(model, dtype="float32", max_model_len=512, max_images=2)
 replies = engine.generate(requests, max_new_tokens=6)
 again = engine.generate(requests, max_new_tokens=6, temperature=1.0, seed=3)
-print(json.dumps([[[r.text, r.prompt_tokens, r.completion_tokens] for r in some] for some in (replies, again)]))
+pairs = [Request(a.images + b.images, text) for a, b in zip(requests[::2], requests[1::2])]
+both = engine.generate(pairs, max_new_tokens=6)
+print(json.dumps([[[r.text, r.prompt_tokens, r.completion_tokens] for r in some] for some in (replies, again, both)]))
 """
 
 
@@ -104,6 +106,17 @@ def test_completion_tokens_stay_within_the_limit(local: Transformers, requests: 
     assert all(0 < reply.completion_tokens <= 5 for reply in local.generate(requests, max_new_tokens=5))
 
 
+def test_every_picture_of_a_question_is_seen_in_its_order(local: Transformers, requests: list[Request]) -> None:
+    one, two, text = requests[0].images[0], requests[1].images[0], requests[0].text
+    asked = [Request(images, text) for images in ((one,), (one, two), (two, one), (one, one, two))]
+    replies = local.generate(asked, max_new_tokens=8)
+    lengths = [reply.prompt_tokens for reply in replies]
+    ends = FACE_TOKENS + 2  # its start and end mark
+    assert [n - lengths[0] for n in lengths] == [0, ends, ends, 2 * ends]
+    assert replies == [local.generate([request], max_new_tokens=8)[0] for request in asked]
+    assert replies[1].text != replies[2].text
+
+
 def test_sampling_repeats_with_its_seed_and_differs_with_another(local: Transformers, requests: list[Request]) -> None:
     runs = [texts(local.generate(requests, max_new_tokens=8, temperature=1.0, seed=seed)) for seed in (3, 3, 4)]
     assert runs[0] == runs[1] != runs[2]
@@ -147,13 +160,22 @@ def test_engine_takes_the_best_that_is_here(
     monkeypatch.setattr(generate, "installed", lambda: here)
     for kind in ("VLLM", "Transformers"):
         monkeypatch.setattr(generate, kind, lambda model, kind=kind, **options: (kind, model, options))
-    made: Any = engine("some/model", name, dtype="float32")
-    assert made == (chosen, "some/model", {"dtype": "float32"})
+    made: Any = engine("some/model", name, max_images=3, dtype="float32")
+    # Only vLLM sets memory aside for pictures.
+    assert made == (chosen, "some/model", {"dtype": "float32"} | ({"max_images": 3} if chosen == "VLLM" else {}))
 
 
 def test_engine_of_a_model_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelError, match="'./nope' does not exist"):
         engine("./nope", "transformers")
+
+
+def test_vllm_refuses_more_pictures_than_it_was_started_for(requests: list[Request]) -> None:
+    started = object.__new__(generate.VLLM)
+    started.max_images = 1
+    two = Request(requests[0].images * 2, "Which action units appeared?")
+    with pytest.raises(ModelError, match=r"has 2 pictures, and the engine was started for 1; .*max_images=2"):
+        started.generate([requests[0], two])
 
 
 def test_png_keeps_every_pixel(requests: list[Request]) -> None:
@@ -166,23 +188,25 @@ def test_png_keeps_every_pixel(requests: list[Request]) -> None:
 # -- vLLM, in a process of its own: loaded in this one it would leave its state behind
 
 
-def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply], list[Reply]]:
-    """The requests, vLLM's greedy replies and its sampled ones."""
+def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply], list[Reply], list[Reply]]:
+    """The requests, vLLM's greedy replies, its sampled ones, and those to the pictures two by two."""
     paths = faces(records, 6)
     text = question(MODES["explain"], BASIC_EMOTIONS)
     done = subprocess.run([sys.executable, "-c", VLLM, str(model), text, *map(str, paths)], capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    greedy, sampled = ([Reply(*row) for row in rows] for rows in json.loads(done.stdout.splitlines()[-1]))
-    return [Request((load_face(path),), text) for path in paths], greedy, sampled
+    greedy, sampled, both = ([Reply(*row) for row in rows] for rows in json.loads(done.stdout.splitlines()[-1]))
+    return [Request((load_face(path),), text) for path in paths], greedy, sampled, both
 
 
 @needs_vllm
 @pytest.mark.slow
 def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local: Transformers) -> None:
-    asked, greedy, sampled = through_vllm(tiny_model, records)
+    asked, greedy, sampled, both = through_vllm(tiny_model, records)
     assert greedy == local.generate(asked, max_new_tokens=6)
     assert texts(sampled) != texts(greedy)
+    pairs = [Request(a.images + b.images, a.text) for a, b in zip(asked[::2], asked[1::2], strict=True)]
+    assert both == local.generate(pairs, max_new_tokens=6)
 
 
 @needs_vllm
@@ -190,7 +214,7 @@ def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local
 def test_vllm_says_through_an_adapter_what_transformers_says_with_it_merged(
     tiny_adapter: Path, records: Path, local: Transformers
 ) -> None:
-    asked, greedy, _ = through_vllm(tiny_adapter, records)
+    asked, greedy, _, _ = through_vllm(tiny_adapter, records)
     merged = Transformers(str(tiny_adapter), dtype="float32").generate(asked, max_new_tokens=6)
     assert greedy == merged
     assert texts(merged) != texts(local.generate(asked, max_new_tokens=6))

@@ -11,6 +11,7 @@ import pytest
 from facevlm.record import (
     SCHEMA,
     FaceRecord,
+    RecordSet,
     RecordWriter,
     faults,
     from_row,
@@ -146,6 +147,16 @@ def test_pictures_lie_inside_the_folder_by_default_even_after_a_move(tmp_path: P
 def test_pictures_lie_under_the_root_that_was_given(tmp_path: Path) -> None:
     folder = save(tmp_path / "set", PLAIN, root=tmp_path / "pictures")
     assert read(folder).path(PLAIN) == tmp_path / "pictures/a/1.jpg"
+
+
+def test_paths_are_those_of_the_pictures_to_look_at_in_order(tmp_path: Path) -> None:
+    found = RecordSet([], tmp_path)
+    clip = dataclasses.replace(PLAIN, frames=("b/2.jpg", "b/1.jpg"), before="neutral.jpg")
+    assert found.paths(PLAIN) == [tmp_path / "a/1.jpg"]
+    assert found.paths(clip) == [tmp_path / "b/2.jpg", tmp_path / "b/1.jpg"]
+    assert found.paths(clip, before=True) == [tmp_path / name for name in ("neutral.jpg", "b/2.jpg", "b/1.jpg")]
+    with pytest.raises(ValueError, match="record 1 has no picture from before"):
+        found.paths(PLAIN, before=True)
 
 
 @pytest.mark.parametrize("folder", ["missing", "."])

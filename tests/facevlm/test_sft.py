@@ -3,6 +3,7 @@ import json
 import math
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from facevlm.config import ConfigError, build, read_yaml
 from facevlm.generate import Request, Transformers
 from facevlm.images import load_face
 from facevlm.model import vision_part
-from facevlm.record import RecordWriter, read, write_meta
+from facevlm.record import RecordSet, RecordWriter, read, write_meta
 from facevlm.vocab import BASIC_EMOTIONS
 
 Make = Callable[..., sft.Config]
@@ -265,16 +266,59 @@ def test_explaining_without_rationales_is_refused(make: Make, bare: Path, tmp_pa
 
 
 def test_records_that_cannot_be_used_are_counted_aloud(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = training.load_rows(str(bare), "train", ["explain", "fast"], seed=0, limit=None)
-    assert {tuple(row["parts"]) for row in rows} == {("au", "answer")}
-    assert f"left out {24 - len(rows)} of 24 records: {{'has no rationale" in capsys.readouterr().out
+    found = read(bare, "train")
+    some = [dataclasses.replace(r, rationale="Because.") if i < 9 else r for i, r in enumerate(found.records)]
+    rows = training.examples(RecordSet(some, found.root), {"explain": 1.0, "age": 1.0}, seed=0)
+    assert [row["record_id"] for row in rows] == [record.id for record in some[:9]]
+    said = capsys.readouterr().out
+    assert "left out 15 of 24 records:" in said and "has no rationale" in said and "no label that task 'age'" in said
 
 
-def test_modes_are_shared_out_and_hang_on_the_record_alone(records: Path) -> None:
-    rows = training.load_rows(str(records), "train", ["explain", "fast"], seed=0, limit=None)
-    some = training.load_rows(str(records), "train", ["explain", "fast"], seed=0, limit=5)
+def test_record_without_a_rationale_is_asked_what_needs_none(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = training.load_rows(str(bare), "train", {"explain": 1.0, "fast": 1.0}, seed=0, limit=None)
+    assert len(rows) == 24 and {row["task"] for row in rows} == {"fast"}
+    assert capsys.readouterr().out == ""
+
+
+def test_tasks_are_shared_out_and_hang_on_the_record_alone(records: Path) -> None:
+    rows = training.load_rows(str(records), "train", {"explain": 1.0, "fast": 1.0}, seed=0, limit=None)
+    some = training.load_rows(str(records), "train", {"explain": 1.0, "fast": 1.0}, seed=0, limit=5)
     assert {len(row["parts"]) for row in rows} == {2, 3}
     assert some == rows[:5]
+
+
+def test_a_record_may_be_asked_several_tasks(records: Path) -> None:
+    rows = training.load_rows(str(records), "train", {"explain": 1, "au": 1, "label": 1}, 0, 6, per_record=2)
+    ids = [row["record_id"] for row in rows]
+    assert len(rows) == 12 and ids[::2] == ids[1::2]
+    assert all(a["task"] != b["task"] for a, b in zip(rows[::2], rows[1::2], strict=True))
+
+
+def test_balance_moves_the_classes_and_keeps_the_number_of_rows(records: Path) -> None:
+    plain, even = (Counter(row["emotion"] for row in training.load_rows(str(records), "train", {"label": 1}, 0, None,
+                                                                        balance=b)) for b in (0, 1))  # fmt: skip
+    assert sum(plain.values()) == sum(even.values()) == 24 and plain.keys() == even.keys()
+    assert max(even.values()) - min(even.values()) <= 1 < max(plain.values()) - min(plain.values())
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [({"tasks": {"smile": 1}}, r"tasks\.smile: unknown; known: label, reason"), ({"per_record": 0}, "per_record is 0"),
+     ({"tasks": {"fast": -1.0}}, r"tasks\.fast: the weight -1\.0"), ({"balance": 1.5}, r"balance is 1\.5"),
+     ({"tasks": {"fast": 0}}, "none has a weight above 0")],
+)  # fmt: skip
+def test_tasks_that_cannot_be_mixed_are_refused(make: Make, tmp_path: Path, keys: dict[str, Any],
+                                                message: str) -> None:  # fmt: skip
+    with pytest.raises(ConfigError, match=message):
+        sft.run(make(tmp_path / "out", **keys))
+    assert not (tmp_path / "out").exists()
+
+
+def test_emotions_for_serving_are_those_of_the_rows_that_ask_for_one() -> None:
+    rows = [{"labels": ["fear", "anger"], "kind": "label"}, {"labels": ["female", "male"], "kind": "choice"}]
+    assert training.shared_labels(rows) == ["fear", "anger"]
+    assert training.shared_labels(rows[1:]) is None
+    assert training.shared_labels([*rows, {"labels": ["joy"], "kind": "label"}]) is None
 
 
 @pytest.mark.parametrize(("keys", "message"), [({"split": "val"}, "no records in split 'val'"),
@@ -300,10 +344,43 @@ def test_command_ends_with_a_message(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_pictures_are_read_when_a_row_is_and_within_the_budget(records: Path) -> None:
-    rows = training.load_rows(str(records), "train", ["fast"], seed=0, limit=1)
+    rows = training.load_rows(str(records), "train", {"fast": 1.0}, seed=0, limit=1)
     assert rows[0]["images"] == [str(read(records, "train").path(read(records, "train").records[0]))]
     found = training.dataset(rows, max_pixels=1024)[0]
-    assert [picture.size for picture in found["images"]] == [(32, 32)] and "box" not in found
+    assert [picture.size for picture in found["images"]] == [(32, 32)] and "boxes" not in found
+
+
+@pytest.fixture(scope="module")
+def clips(records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records with an earlier picture, every other one a clip of three frames; all with a box."""
+    found, folder = read(records, "train"), tmp_path_factory.mktemp("clips")
+    media = [record.media for record in found.records]
+    writer = RecordWriter(folder)
+    for i, record in enumerate(found.records):
+        frames = (media[i], media[i - 1], media[i - 2]) if i % 2 else ()
+        writer.add(dataclasses.replace(record, before=media[i - 3], frames=frames, box=(8.0, 8.0, 40.0, 40.0)))
+    writer.flush()
+    write_meta(folder, found.root)
+    return folder
+
+
+def test_all_pictures_of_a_row_are_read_in_order_and_the_box_is_that_of_a_still(clips: Path) -> None:
+    found = read(clips, "train")
+    still, clip = training.load_rows(str(clips), "train", {"change": 1.0}, seed=0, limit=2)
+    assert still["images"] == [str(found.root / name) for name in (found.records[0].before, found.records[0].media)]
+    assert clip["images"] == [str(found.root / name) for name in (found.records[1].before, *found.records[1].frames)]
+    assert still["boxes"] == [None, [8.0, 8.0, 40.0, 40.0]] and clip["boxes"] == [None] * 4
+    both = training.dataset([still, clip], max_pixels=10**6)
+    assert [picture.size for picture in both[0]["images"]] == [(64, 64), (48, 48)]
+    assert [picture.size for picture in both[1]["images"]] == [(64, 64)] * 4
+    assert list(both[1]["images"][1].getdata()) == list(load_face(clip["images"][1]).getdata())
+
+
+def test_rows_of_several_pictures_and_kinds_are_trained_on(make: Make, clips: Path, tmp_path: Path) -> None:
+    tasks = {"change": 1.0, "explain": 1.0, "au_single": 1.0, "label": 1.0}
+    sft.run(make(tmp_path / "out", records=str(clips), tasks=tasks, per_record=3, balance=0.5))
+    assert all(map(math.isfinite, losses(tmp_path / "out")))
+    assert read_facts(str(tmp_path / "out"))["tasks"] == list(tasks)
 
 
 class Mismatched(torch.nn.Module):
@@ -314,7 +391,7 @@ class Mismatched(torch.nn.Module):
 
 
 def test_row_that_does_not_fit_its_picture_is_named_before_training(make: Make, tmp_path: Path) -> None:
-    rows = training.load_rows(make(tmp_path).records, "train", ["explain"], seed=0, limit=4)
+    rows = training.load_rows(make(tmp_path).records, "train", {"explain": 1.0}, seed=0, limit=4)
     args = SimpleNamespace(per_device_train_batch_size=1)
     trainer = SimpleNamespace(args=args, train_dataset=rows, model=Mismatched(), data_collator=lambda _: {})
     longest = max(rows, key=lambda row: len(row["prompt"][0]["content"]) + len(row["completion"][0]["content"]))

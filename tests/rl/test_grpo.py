@@ -151,7 +151,8 @@ def test_finished_model_is_whole(tuned: grpo.Config) -> None:
 def test_finished_model_answers(tuned: grpo.Config, records: Path) -> None:
     found = read(records, "test")
     face = load_face(found.path(found.records[0]), max_pixels=4096)
-    assert Transformers(tuned.out).generate([Request((face,), "Which emotion?")], max_new_tokens=4)[0].completion_tokens
+    reply = Transformers(tuned.out).generate([Request((face,), "Which emotion?")], max_new_tokens=4)[0]
+    assert reply.completion_tokens > 0
 
 
 def test_facts_say_how_to_serve_it(tuned: grpo.Config) -> None:

@@ -46,5 +46,5 @@ def test_copies_that_could_be_meant_are_refused(tree, take):
 
 
 def test_another_folder_is_refused(tree, take):
-    with pytest.raises(ConfigError, match="CAER-S's folders train and test are not in .* the folders there are photos"):
+    with pytest.raises(ConfigError, match="CAER-S's folders train and test are not in .* there are photos"):
         take(STILLS, tree({"photos/a.jpg": None}))

@@ -7,9 +7,10 @@ from facevlm.config import ConfigError
 
 
 def test_folders_of_splits_and_labels_in_any_case(tree, take):
-    found = take(SOURCE, tree({"Train/Happy/b.PNG": b"x", "Train/Happy/deep/a.jpg": None, "validation/ANGER/a.jpg": None,
-                               "test/angry/a.jpg": None, "test/angry/._a.jpg": b"x", "test/Thumbs.db": b"x",
-                               "__MACOSX/x/a.jpg": None}))  # fmt: skip
+    root = tree({"Train/Happy/b.PNG": b"x", "Train/Happy/deep/a.jpg": None, "validation/ANGER/a.jpg": None,
+                 "test/angry/a.jpg": None, "test/angry/._a.jpg": b"x", "test/Thumbs.db": b"x",
+                 "__MACOSX/x/a.jpg": None})  # fmt: skip
+    found = take(SOURCE, root)
     assert {n: (r.media, r.split, r.emotion, r.label_set) for n, r in found.records.items()} == {
         "Train/Happy/b.PNG": ("Train/Happy/b.PNG", "train", "happiness", "basic7"),
         "Train/Happy/deep/a.jpg": ("Train/Happy/deep/a.jpg", "train", "happiness", "basic7"),
@@ -27,14 +28,15 @@ def test_without_splits_none_is_given_and_the_order_is_that_of_the_paths(tree, t
 def test_numbers_are_ids_of_the_label_set_and_some_mean_no_label(tree, take):
     root = tree({"train/0/a.jpg": None, "train/7/b.jpg": None, "train/8/c.jpg": None})
     found = take(SOURCE, root, label_set="affectnet8")
-    assert {n: r.emotion for n, r in found.records.items()} == {"train/0/a.jpg": "neutral", "train/7/b.jpg": "contempt"}
+    assert [(r.id, r.emotion) for r in found.all] == [("train/0/a.jpg", "neutral"), ("train/7/b.jpg", "contempt")]
     assert found.drops == [("train/8/c.jpg", "unlabelled")]
 
 
 def test_other_names_are_mapped_and_the_set_is_named(tree, take):
     root = tree({"fold1/01_joy/a.jpg": None, "fold2/02_none/a.jpg": None})
-    found = take(replace(SOURCE, name="mine", licence="CC0-1.0"), root, name="mine", licence="CC0-1.0",
-                 emotion_map={"01_joy": "happiness", "02_none": 0}, split_map={"Fold1": "train", "fold2": "test"})  # fmt: skip
+    named = {"name": "mine", "licence": "CC0-1.0"}
+    found = take(replace(SOURCE, **named), root, **named, emotion_map={"01_joy": "happiness", "02_none": 0},
+                 split_map={"Fold1": "train", "fold2": "test"})  # fmt: skip
     assert [(r.source, r.licence, r.split, r.emotion) for r in found.all] == [
         ("mine", "CC0-1.0", "train", "happiness"), ("mine", "CC0-1.0", "test", "neutral")]  # fmt: skip
 

@@ -16,7 +16,8 @@ ROWS = (
 
 @pytest.fixture
 def found(tree, take):
-    return take(SOURCE, tree({"label/label.lst": "\ufeff" + "\r\n".join(ROWS) + "\r\n", "image/origin/party.jpg": None}))
+    lines = "\ufeff" + "\r\n".join([*ROWS, ""])
+    return take(SOURCE, tree({"label/label.lst": lines, "image/origin/party.jpg": None}))
 
 
 def test_the_box_is_top_left_right_bottom(found):

@@ -87,4 +87,4 @@ def test_each_source_points_to_the_other(tree, take, tmp_path):
     with pytest.raises(ConfigError, match="fer2013-folders"):
         take(CSV, tree({"train/angry/Training_1.jpg": None}), into=tmp_path)
     with pytest.raises(ConfigError, match="the csv is source fer2013"):
-        take(FOLDERS, tmp_path)
+        take(FOLDERS, tree({"photos/": None}) / "photos")

@@ -6,8 +6,12 @@ from facevlm.config import ConfigError
 GREY = " ".join(["9"] * 48 * 48)
 HEAD = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 # The number in a name lags behind the row once nameless rows came.
-VOTES = ("Training,fer0000000.png,4,0,0,1,3,2,0,0,0,0", "Training,,0,0,0,0,0,0,0,0,0,10",
-         "PublicTest,fer0000001.png,5,0,0,3,1,0,0,0,1,0", "PrivateTest,fer0000002.png,0,10,0,0,0,0,0,0,0,0")  # fmt: skip
+VOTES = (
+    "Training,fer0000000.png,4,0,0,1,3,2,0,0,0,0",
+    "Training,,0,0,0,0,0,0,0,0,0,10",
+    "PublicTest,fer0000001.png,5,0,0,3,1,0,0,0,1,0",
+    "PrivateTest,fer0000002.png,0,10,0,0,0,0,0,0,0,0",
+)
 
 
 def both(*votes: str) -> dict[str, str]:
@@ -104,7 +108,8 @@ def test_folders_have_labels_without_a_header_and_a_box(tree, take):
     found = take(FOLDERS, root)
     assert {n: (r.split, r.emotion, r.media) for n, r in found.records.items()} == {
         "fer0000002": ("train", "neutral", "data/FER2013Train/fer0000002.png"),
-        "a": ("val", "happiness", "data/FER2013Valid/a.png"), "b": ("test", "fear", "data/FER2013Test/b.png")}  # fmt: skip
+        "a": ("val", "happiness", "data/FER2013Valid/a.png"),
+        "b": ("test", "fear", "data/FER2013Test/b.png")}  # fmt: skip
     assert found.all[0].box == (0, 0, 48, 48)
     assert found.all[0].emotion_probs["neutral"] == pytest.approx(5 / 9)
 
