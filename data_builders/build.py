@@ -22,7 +22,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -33,7 +32,7 @@ from tqdm import tqdm
 
 from data_builders import checks, duplicates, look, rationale, report
 from data_builders.checks import Item, SplitRule
-from data_builders.draft import Draft, Joined
+from data_builders.draft import Draft, Joined, write_drops
 from data_builders.runner import Work, run
 from data_builders.source import Note, Source
 from data_builders.sources import SOURCES
@@ -88,6 +87,8 @@ class Config:
         found = [f"{name} is {n}; it must be 1 or more" for name, n in values.items() if n is not None and n < 1]
         if self.near_duplicates is not None and not 0 <= self.near_duplicates <= 40:
             found.append(f"near_duplicates is {self.near_duplicates}; beyond 0-40 of 256 bits, faces are just alike")
+        if self.against and (self.near_duplicates is None or not self.check_images):
+            found.append("against compares pictures; it needs check_images and near_duplicates")
         if self.teacher and self.rationale not in ("teacher", "policy"):
             found.append(f"teacher is given, but rationale is {self.rationale}")
         try:
@@ -124,13 +125,28 @@ class Inspection(Config):
 def _root(config: Config) -> Path | None:
     if config.root is None:
         return None
-    root = Path(config.root).expanduser()
+    root = _absolute(config.root)
     if not root.is_dir():
         raise ConfigError(f"root {root} is not a folder; set `root` to the data set's folder, or to null for a "
                           "source that draws its own pictures")  # fmt: skip
     if not any(root.iterdir()):
         raise ConfigError(f"root {root} is an empty folder; unpack the data set there, or set `root` to where it is")
     return root
+
+
+def _absolute(path: str) -> Path:
+    # Workers on other machines start in other folders.
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def limited(items: Iterator[Item | Note], rows: int | None) -> Iterator[Item | Note]:
+    """The first rows; notes do not count."""
+    for item in items:
+        yield item
+        if rows is not None and not isinstance(item, Note):
+            rows -= 1
+            if rows <= 0:
+                return
 
 
 def _source(config: Config) -> Source:
@@ -210,6 +226,7 @@ def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path
     placer.check()
     for join in joined:
         tally.note(join.summary())
+    draft.labelled = True
 
 
 def _look(config: Config, draft: Draft, chunks: Iterable[int], root: Path) -> None:
@@ -243,17 +260,22 @@ def _settle(config: Config, draft: Draft, tally: report.Tally) -> dict[int, tupl
 
 
 def _put_out(config: Config, draft: Draft, tally: report.Tally, dropped: dict[int, tuple[str, str]]) -> None:
+    for left in [*draft.set.glob("records-*.parquet"), draft.set / duplicates.HASHES]:
+        left.unlink(missing_ok=True)  # of a build that was killed here; with another budget there may be fewer now
     writer, hashes = RecordWriter(draft.set, config.shard_rows), []
-    with (draft.set / "dropped.jsonl").open("w", encoding="utf-8") as file:
+
+    def drops() -> Iterator[Drop]:
         for joined in map(partial(Joined.read, draft, dropped), range(draft.chunks)):
-            for drop in joined.drops:
-                file.write(json.dumps(asdict(drop), ensure_ascii=False) + "\n")
+            yield from joined.drops
             tally.drop(joined.drops)
             tally.keep(joined.table)
             writer.add_table(joined.table)
-            hashes += [joined.hashes] if joined.hashes is not None else []
+            if joined.hashes is not None:
+                hashes.append(joined.hashes)
+
+    write_drops(draft.set / "dropped.jsonl", drops())
     writer.flush()
-    if hashes:
+    if config.check_images and hashes:
         pq.write_table(pa.concat_tables(hashes).combine_chunks(), draft.set / duplicates.HASHES)
 
 
@@ -290,15 +312,16 @@ def build(config: Config) -> report.Tally:
         FileExistsError: `out` is not empty.
         OSError: the disk is full, or a folder cannot be written.
     """
-    root, out = _root(config), Path(config.out).expanduser()
+    root, out = _root(config), _absolute(config.out)
     if root is not None and config.overwrite and out.exists() and root.resolve().is_relative_to(out.resolve()):
         raise ConfigError(f"overwrite would delete root {root}, which lies in out {out}; name another `out`")
     source = _source(config)
+    duplicates.hash_files(config.against)  # before the work of hours
     rows = 256 if config.check_images or config.rationale in ("teacher", "policy") else 10_000
     with Draft.opened(out, asdict(config), rows, config.overwrite, config.fresh) as draft:
         tally = report.Tally(source)
         pictured = draft.set if root is None or source.extracts else root
-        items = islice(opened(source, root or draft.set, draft.set, config.options), config.limit)
+        items = limited(opened(source, root or draft.set, draft.set, config.options), config.limit)
         chunks: Iterable[int] = _read(config, draft, items, pictured, tally)
         if not config.check_images:
             chunks = list(chunks)

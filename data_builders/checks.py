@@ -30,7 +30,7 @@ class Unique:
     def __call__(self, record: FaceRecord) -> Item:
         key = hash((record.source, record.id))
         if key in self.seen:
-            return Drop(record.id, "duplicate id", f"an earlier record of {record.source} has this id; it was kept")
+            return Drop(record.id, "duplicate id", f"an earlier record of {record.source} has this id")
         self.seen.add(key)
         return record
 

@@ -12,9 +12,10 @@ started again does what is missing, and ends with the same bytes.
 """
 
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -58,6 +59,8 @@ class Draft:
     """Whether any record is a clip that must be turned into frames."""
     resumed: bool = False
     """Whether an earlier build began it."""
+    labelled: bool = False
+    """Whether all labels were read, so that the settings do work."""
     worthless: bool = False
     """Whether nothing in it is of use for going on."""
 
@@ -67,28 +70,34 @@ class Draft:
                fresh: bool) -> "Iterator[Draft]":  # fmt: skip
         """The draft of `out`, begun or gone on with; it becomes `out` if nothing fails.
 
-        What `overwrite` replaces stays until the draft is whole. What ends before a picture was looked at leaves
-        nothing; after that the draft stays, to go on from.
+        What `overwrite` replaces stays until the draft is whole. What ends before a picture was looked at, or over
+        settings that cannot work, leaves nothing; after that the draft stays, to go on from.
 
         Raises:
             FileExistsError: `out` is not empty.
             ConfigError: another build is at work there, or an unfinished one has other settings.
         """
-        replacing = overwrite and (out / "dataset.json").is_file()
-        if not replacing and out.exists() and any(out.iterdir()):
-            raise FileExistsError(f"{out} exists and is not empty; name another `out` or remove it first")
         folder = out.parent / f".{out.name}.building"
+        if not folder.is_dir():
+            _refuse_full(out, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             with filelock.FileLock(folder / "lock", timeout=0):
                 draft = cls(folder, chunk_rows)
+                draft._recover(out)
+                try:
+                    _refuse_full(out, overwrite)
+                except FileExistsError:
+                    if not draft.set.is_dir():
+                        shutil.rmtree(folder)
+                    raise
                 draft._begin(_fingerprint(settings), fresh)
                 try:
                     yield draft
                     draft._finish(out)
                 except ConfigError:
                     # What was begun just now with settings that cannot work is of no use.
-                    draft.worthless = draft.worthless or not draft.resumed
+                    draft.worthless = draft.worthless or not (draft.resumed or draft.labelled)
                     raise
                 except BaseException:
                     draft.worthless = draft.worthless or not draft._done_anything()
@@ -99,28 +108,43 @@ class Draft:
         except filelock.Timeout as e:
             raise ConfigError(f"another build of {out} is at work; wait for it, or name another `out`") from e
 
+    def _recover(self, out: Path) -> None:
+        """Bring in order what a build left that was killed while its set took its place."""
+        replaced = self.folder / "replaced"
+        if replaced.exists() and not out.exists():
+            replaced.rename(out)
+        if not self.set.is_dir():  # it has become `out`, or nothing was begun: there is nothing to go on with
+            for entry in self.folder.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                elif entry.name != "lock":
+                    entry.unlink()
+
     def _begin(self, fingerprint: str, fresh: bool) -> None:
         state = self.folder / "settings.json"
         if fresh or not state.is_file():
             for entry in self.folder.iterdir():
                 if entry.is_dir():
                     shutil.rmtree(entry)
-        elif state.read_text() != fingerprint:
-            raise ConfigError(f"{self.folder} holds an unfinished build with other settings (settings.json there says "
-                              "which); give the same ones to go on with it, or fresh=true to start over")  # fmt: skip
+        elif (before := state.read_text(encoding="utf-8")) != fingerprint:
+            old, new = json.loads(before), json.loads(fingerprint)
+            other = ", ".join(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+            raise ConfigError(f"{self.folder} holds an unfinished build with other settings ({other}; all are in its "
+                              "settings.json); give the same ones to go on, or fresh=true to start over")  # fmt: skip
         else:
             self.resumed = True
         for stage in ("set", "labels", "pictures", "rationales"):
             (self.folder / stage).mkdir(exist_ok=True)
         with whole_file(state) as file:
-            file.write_text(fingerprint)
+            file.write_text(fingerprint, encoding="utf-8")
 
     def _done_anything(self) -> bool:
         return any(any(self.folder.glob(f"{stage}/*.parquet")) for stage in ("pictures", "rationales"))
 
     def _finish(self, out: Path) -> None:
-        for left in self.set.glob(".*"):  # half-written files of a process that was killed
-            left.unlink()
+        for left in self.set.rglob(".*"):
+            if re.search(r"-[0-9]+$", left.name) and left.is_file():  # half-written, by a process that was killed
+                left.unlink()
         if out.exists():
             out.rename(self.folder / "replaced") if any(out.iterdir()) else out.rmdir()
         self.set.rename(out)
@@ -161,7 +185,7 @@ class Draft:
         for chunk in range(self.chunks):
             if (found := self.findings(chunk)) is None:
                 continue
-            columns = ["id", "media", "subject", "split", "emotion", "label_set"]
+            columns = ["id", "media", "subject", "split", "emotion"]
             table = pq.read_table(self.path("labels", chunk), columns=columns).to_pydict()
             for row, code in enumerate(found["hash"].to_pylist()):
                 if code is not None:
@@ -191,8 +215,8 @@ class Draft:
     def _explain(self, chunk: int, teacher: Any, root: Path, dropped: Dropped, modes: Sequence[Mode]) -> None:
         before = Counter(teacher.spent)
         joined = Joined.read(self, dropped, chunk)
-        asked = [i for i, row in enumerate(joined.table.to_pylist()) if row["rationale"] is None]
-        records = [from_row(row) for row in joined.table.take(asked).to_pylist()]
+        asked = np.flatnonzero(joined.table["rationale"].is_null().to_numpy()).tolist()
+        records = [from_row(row) for row in joined.table.take(pa.array(asked, pa.int64())).to_pylist()]
         holds = checks.GoldHolds(modes)
         found: list[dict[str, Any]] = [{}] * pq.read_metadata(self.path("labels", chunk)).num_rows
         for i, item in zip(asked, teacher.write(records, root), strict=True):
@@ -232,19 +256,32 @@ class ChunkWriter:
         if not self._records and not self._drops:
             return
         path, table = self.draft.path("labels", self.draft.chunks), to_table(self._records)
+        drops = path.with_suffix(".jsonl")
         if path.is_file():
-            if not pq.read_table(path, schema=SCHEMA).equals(table):
+            if not (pq.read_table(path, schema=SCHEMA).equals(table) and read_drops(drops) == self._drops):
                 raise ConfigError(f"the source's files have changed since this build began (chunk {path.stem}); start "
                                   "over with fresh=true")  # fmt: skip
         else:
-            with whole_file(path.with_suffix(".jsonl")) as file:
-                file.write_text("".join(json.dumps(asdict(drop), ensure_ascii=False) + "\n" for drop in self._drops),
-                                encoding="utf-8")  # fmt: skip
+            with whole_file(drops) as file:
+                write_drops(file, self._drops)
             with whole_file(path) as file:
                 pq.write_table(table, file)
         self._records, self._drops = [], []
         self.draft.chunks += 1
         yield self.draft.chunks - 1
+
+
+def write_drops(path: Path, drops: Iterable[Drop]) -> None:
+    """Write one JSON object a line; names of files that are no text go in as escapes, and come back as they were."""
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(json.dumps(asdict(drop), ensure_ascii=False) + "\n" for drop in drops)
+
+
+def read_drops(path: Path) -> list[Drop]:
+    """The drops that `write_drops` wrote."""
+    # Line by line as files go: str.splitlines would also cut inside a text, at a Unicode line separator.
+    with path.open(encoding="utf-8") as file:
+        return [Drop(**json.loads(line)) for line in file]
 
 
 @dataclass
@@ -255,7 +292,8 @@ class Joined:
     places: list[int]
     """Row of each kept record in its chunk."""
     hashes: pa.Table | None
-    """id, split and hash of each kept record, for other sets to be compared with; None if nobody looked."""
+    """id, split and hash of the kept records that have one, for other sets to be compared with; None if nobody
+    looked."""
     drops: list[Drop]
 
     @classmethod
@@ -263,8 +301,7 @@ class Joined:
         """Join the files of a chunk."""
         path = draft.path("labels", chunk)
         table, found = pq.read_table(path, schema=SCHEMA), draft.findings(chunk)
-        lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
-        drops = [Drop(**json.loads(line)) for line in lines]
+        drops = read_drops(path.with_suffix(".jsonl"))
         gone: dict[int, tuple[str, str]] = {}
         if found is not None:
             gone = _reasons(found)
@@ -284,6 +321,7 @@ class Joined:
         hashes = None
         if found is not None:
             hashes = table.select(["id", "split"]).append_column("hash", found["hash"].take(kept))
+            hashes = hashes.filter(hashes["hash"].is_valid())
         return cls(table, places, hashes, drops)
 
 
@@ -313,4 +351,16 @@ def _fingerprint(settings: dict[str, Any]) -> str:
     """The settings that decide what comes out, as text."""
     kept = {k: v for k, v in settings.items() if k not in _SAME}
     kept["teacher"] = {k: v for k, v in kept.get("teacher", {}).items() if k not in _BUDGET}
-    return json.dumps(kept | {"facevlm": facevlm.__version__}, indent=2, sort_keys=True, default=str) + "\n"
+    return json.dumps(_ordered(kept | {"facevlm": facevlm.__version__}), indent=2, default=str) + "\n"
+
+
+def _ordered(value: Any) -> Any:
+    """Mappings sorted by their keys as text: a config may mix numbers and words, which json does not sort."""
+    if isinstance(value, Mapping):
+        return {str(k): _ordered(value[k]) for k in sorted(value, key=str)}
+    return [_ordered(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _refuse_full(out: Path, overwrite: bool) -> None:
+    if not (overwrite and (out / "dataset.json").is_file()) and out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} exists and is not empty; name another `out` or remove it first")

@@ -9,6 +9,7 @@ nature. Test records stay as they are, for a test set with pieces left out is an
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +24,29 @@ Hashes = NDArray[np.uint8]
 HASHES = "hashes.parquet"
 """The file of a set that holds id, split and hash of each record: what other sets are compared with."""
 
-_RANK = {"test": 0, "val": 1, "train": 3}
-_FOREIGN = 2
-"""Rank of another set's picture: it drops training records, and nothing else."""
+_RANK = {"test": 0, "val": 1, "train": 2}
 
 
-def near(hashes: Hashes, distance: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:
+def near(hashes: Hashes, distance: int, kin: NDArray[np.int64] | None = None) -> Iterator[
+        tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int16]]]:  # fmt: skip
     """All pairs of rows that differ in at most `distance` of 256 bits, as arrays of first row < second row and bits.
 
     Exact: cut into distance + 1 bands, two such hashes agree in one band at least (Norouzi, Punjani & Fleet 2012,
     "Fast Search in Hamming Space with Multi-Index Hashing"). Each pair comes once.
+
+    Args:
+        kin: rows with the same number are not compared; None = all are. A video's frames are all alike: to look at
+            each pair of them would take hours.
     """
     bands = distance + 1
-    words = np.ascontiguousarray(hashes).view(np.uint64)
+    # Another order of bytes: the lowest frequencies, which all faces share, would fill the first bands.
+    words = np.ascontiguousarray(hashes[:, np.arange(32) * 13 % 32]).view(np.uint64)
+    kin = np.arange(len(words)) if kin is None else kin
     edges = [round(256 * i / bands) for i in range(bands + 1)]
     earlier: list[NDArray[np.uint64]] = []
     for low, high in zip(edges, edges[1:], strict=False):
         key = _band(words, low, high)
-        for first, second in _equal(key):
+        for first, second in _equal(key, kin):
             bits = np.bitwise_count(words[first] ^ words[second]).sum(1).astype(np.int16)
             ok = bits <= distance
             for other in earlier:  # found by an earlier band already
@@ -62,18 +68,26 @@ def _band(words: NDArray[np.uint64], low: int, high: int) -> NDArray[np.uint64]:
     return np.sum(parts, axis=0, dtype=np.uint64)
 
 
-def _equal(key: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of rows with an equal key: neighbours in sorted order, then those two apart, and so on."""
-    order = np.argsort(key, kind="stable")
-    ordered = key[order]
-    left = np.arange(len(key) - 1)
-    step = 1
+def _equal(key: NDArray[np.uint64],
+           kin: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:  # fmt: skip
+    """Pairs of rows with an equal key that are not kin: each row with the next one beyond its kin, and so on."""
+    order = np.lexsort((kin, key))
+    keys, whose = key[order], kin[order]
+    other_key = keys[1:] != keys[:-1]
+    end = _ends(other_key)
+    left, right = np.arange(len(key)), _ends(other_key | (whose[1:] != whose[:-1]))
     while len(left):
-        left = left[ordered[left] == ordered[left + step]]
+        inside = right < end[left]
+        left, right = left[inside], right[inside]
         if len(left):
-            yield order[left], order[left + step]
-        step += 1
-        left = left[left + step < len(key)]
+            yield order[left], order[right]
+        right = right + 1
+
+
+def _ends(change: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each row the end of its run, where `change` says between which rows a run ends."""
+    ends = np.append(np.flatnonzero(change) + 1, len(change) + 1)
+    return np.repeat(ends, np.diff(ends, prepend=0))
 
 
 @dataclass
@@ -100,18 +114,27 @@ class Verdicts:
     """Pairs by what they are, those that nothing is done about too."""
 
 
-def others(folders: Sequence[str]) -> tuple[list[str], Hashes]:
-    """Names and hashes of the test and val pictures of other sets.
+def hash_files(folders: Sequence[str]) -> list[Path]:
+    """The files of other sets that hold their hashes.
 
     Raises:
         ConfigError: a folder is no set, or its pictures were not hashed.
     """
+    paths = [Path(folder).expanduser() / HASHES for folder in folders]
+    if missing := [str(path.parent) for path in paths if not path.is_file()]:
+        raise ConfigError(f"against: no {HASHES} in {', '.join(missing)}; build that set first, with check_images on")
+    return paths
+
+
+def others(folders: Sequence[str]) -> tuple[list[str], Hashes]:
+    """Names and hashes of the test and val pictures of other sets.
+
+    Raises:
+        ConfigError: see `hash_files`.
+    """
     names: list[str] = []
     found: list[bytes] = []
-    for folder in folders:
-        path = Path(folder).expanduser() / HASHES
-        if not path.is_file():
-            raise ConfigError(f"against: {folder} has no {HASHES}; build that set first, with check_images on")
+    for folder, path in zip(folders, hash_files(folders), strict=True):
         table = pq.read_table(path).to_pydict()
         for name, split, code in zip(table["id"], table["split"], table["hash"], strict=True):
             if split in ("test", "val"):
@@ -136,59 +159,90 @@ def settle(rows: Rows, distance: int, against: Sequence[str] = ()) -> Verdicts:
     """
     names, foreign = others(against)
     verdicts = Verdicts()
-    codes = np.concatenate([_array(rows.hash), foreign])
+    within: list[tuple[int, int, int]] = []
     # Thousands of copies of one picture (black frames) are one hash here, not millions of pairs.
-    unique, group = np.unique(codes, axis=0, return_inverse=True)
-    rank = np.array([_RANK[split] for split in rows.split] + [_FOREIGN] * len(names))
-    # In each group the test picture comes first: every other one is held against it.
-    order = np.lexsort((np.arange(len(codes)), rank, group.ravel()))
+    unique, group = np.unique(np.concatenate([_array(rows.hash), foreign]), axis=0, return_inverse=True)
+    order = np.argsort(group.ravel(), kind="stable")
     starts = np.searchsorted(group.ravel()[order], np.arange(len(unique) + 1))
-    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        for other in order[start + 1 : end].tolist():
-            _judge(int(order[start]), other, 0, rows, names, verdicts)
-    for first, second, bits in near(unique, distance):
-        for a, b, n in zip(first.tolist(), second.tolist(), bits.tolist(), strict=True):
-            one, two = order[starts[a] : starts[a + 1]].tolist(), order[starts[b] : starts[b + 1]].tolist()
-            for i, j in [(one[0], j) for j in two] + [(i, two[0]) for i in one[1:]]:
-                _judge(i, j, n, rows, names, verdicts)
+
+    def members(i: int) -> list[int]:
+        return order[starts[i] : starts[i + 1]].tolist()
+
+    for i in np.flatnonzero(np.diff(starts) > 1).tolist():
+        same, first = members(i), _heads(members(i), rows)
+        for a, b in ((a, b) for a in first for b in same if a < b or b not in first):
+            _judge(a, b, 0, rows, names, verdicts, within)
+    for lefts, rights, bits in near(unique, distance, _kin(rows, len(names), order, starts)):
+        for i, j, n in zip(lefts.tolist(), rights.tolist(), bits.tolist(), strict=True):
+            one, two = members(i), members(j)
+            first, others_first = _heads(one, rows), _heads(two, rows)
+            for a, b in [*product(first, two), *product([a for a in one if a not in first], others_first)]:
+                _judge(a, b, n, rows, names, verdicts, within)
+    _within_train(sorted(within), rows, verdicts)
     return verdicts
 
 
-def _judge(a: int, b: int, bits: int, rows: Rows, names: Sequence[str], verdicts: Verdicts) -> None:
+def _heads(members: Sequence[int], rows: Rows) -> list[int]:
+    """Of records with one picture, the first in each split with each label: the others are held against these."""
     own = len(rows.hash)
-    a, b = sorted((a, b))
+    first = {(rows.split[i], rows.label[i]) if i < own else None: i for i in reversed(members)}
+    return sorted(first.values())
+
+
+def _kin(rows: Rows, foreign: int, order: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A number for each different hash: the same for those that show only one person in one split, or other sets."""
+    people: dict[tuple[str, str], int] = {}
+    who = [-1 - i if subject is None else people.setdefault((split, subject), len(people))
+           for i, (split, subject) in enumerate(zip(rows.split, rows.subject, strict=True))]  # fmt: skip
+    number = np.array(who + [len(people)] * foreign, np.int64)[order]
+    if not len(number):
+        return number
+    low, high = np.minimum.reduceat(number, starts[:-1]), np.maximum.reduceat(number, starts[:-1])
+    return np.where(low == high, low, -1 - len(order) - np.arange(len(low)))
+
+
+def _judge(a: int, b: int, bits: int, rows: Rows, names: Sequence[str], verdicts: Verdicts,
+           within: list[tuple[int, int, int]]) -> None:  # fmt: skip
+    """Drop the one of two records that must not be trained or chosen on; pairs within train go to `within`."""
+    own = len(rows.hash)
+    a, b = min(a, b), max(a, b)
     if a >= own:
         return  # both in other sets
     if b >= own:
         if rows.split[a] == "train":
-            _drop(a, "near-duplicate of another set's test", f"{bits} bits from {names[b - own]}", rows, verdicts)
-        return
-    if rows.split[a] == rows.split[b]:
-        _within(a, b, bits, rows, verdicts)
-        return
-    kept, gone = sorted((a, b), key=lambda i: _RANK[rows.split[i]])
-    _drop(gone, f"near-duplicate of {rows.split[kept]}", f"{bits} bits from {rows.id[kept]}", rows, verdicts)
+            reason = "near-duplicate of another set's test"
+            verdicts.counts[reason] += 1
+            _drop(a, reason, f"{bits} bits from {names[b - own]}", rows, verdicts)
+    elif rows.split[a] != rows.split[b]:
+        kept, gone = sorted((a, b), key=lambda i: _RANK[rows.split[i]])
+        reason = f"near-duplicate of {rows.split[kept]}"
+        verdicts.counts[reason] += 1
+        _drop(gone, reason, f"{bits} bits from {rows.id[kept]}", rows, verdicts)
+    # One person looks alike by nature, and a picture may show several faces.
+    elif (rows.subject[a] is None or rows.subject[a] != rows.subject[b]) and rows.media[a] != rows.media[b]:
+        kept_too = "" if rows.split[a] == "train" else f" within {rows.split[a]}, kept"
+        verdicts.counts[("label conflict" if _conflict(a, b, rows) else "near-duplicate") + kept_too] += 1
+        if not kept_too:
+            within.append((a, b, bits))
 
 
-def _within(a: int, b: int, bits: int, rows: Rows, verdicts: Verdicts) -> None:
-    split = rows.split[a]
-    same_person = rows.subject[a] is not None and rows.subject[a] == rows.subject[b]
-    if same_person or rows.media[a] == rows.media[b]:  # several faces of one picture
-        return
-    conflict = rows.label[a] != rows.label[b] and None not in (rows.label[a], rows.label[b])
-    kind = "label conflict" if conflict else "near-duplicate"
-    if split != "train":
-        verdicts.counts[f"{kind} within {split}, kept"] += 1
-        return
-    if not conflict and rows.index[a] in verdicts.dropped:
-        return  # what b is a copy of is gone already
-    detail = f"{bits} bits from {rows.id[a]}"
-    if conflict:
-        _drop(a, kind, f"{rows.label[a]} here, {rows.label[b]} in {rows.id[b]}, {bits} bits away", rows, verdicts)
-        detail = f"{rows.label[b]} here, {rows.label[a]} in {rows.id[a]}, {bits} bits away"
-    _drop(b, kind, detail, rows, verdicts)
+def _conflict(a: int, b: int, rows: Rows) -> bool:
+    return rows.label[a] != rows.label[b] and None not in (rows.label[a], rows.label[b])
+
+
+def _within_train(pairs: Sequence[tuple[int, int, int]], rows: Rows, verdicts: Verdicts) -> None:
+    """Drop what two annotators named differently; then copies, in the order of the records: of a chain a-b-c, where
+    only neighbours are alike, b goes and c stays.
+    """
+    for a, b, bits in pairs:
+        if _conflict(a, b, rows):
+            for this, that in ((a, b), (b, a)):
+                detail = f"{rows.label[this]} here, {rows.label[that]} in {rows.id[that]}, {bits} bits away"
+                _drop(this, "label conflict", detail, rows, verdicts)
+    for a, b, bits in pairs:
+        if rows.index[a] not in verdicts.dropped:
+            _drop(b, "near-duplicate", f"{bits} bits from {rows.id[a]}", rows, verdicts)
 
 
 def _drop(i: int, reason: str, detail: str, rows: Rows, verdicts: Verdicts) -> None:
-    verdicts.counts[reason] += 1
     verdicts.dropped.setdefault(rows.index[i], (reason, detail))

@@ -66,7 +66,7 @@ def _walk(root: str, below: str, suffixes: Collection[str], above: frozenset[str
         return
     try:
         with os.scandir(folder) as entries:
-            found = sorted((e.name, e.is_dir()) for e in entries if not system_file(e.name))
+            found = sorted((e.name, _is_dir(e)) for e in entries if not system_file(e.name))
     except FileNotFoundError:
         return
     for name, is_dir in found:
@@ -77,9 +77,16 @@ def _walk(root: str, below: str, suffixes: Collection[str], above: frozenset[str
             yield path
 
 
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def subfolders(folder: Path) -> list[str]:
     """The names of the folders in a folder, sorted, without those of operating systems."""
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not system_file(e.name))
+    return sorted(e.name for e in os.scandir(folder) if _is_dir(e) and not system_file(e.name))
 
 
 def listing(folder: Path) -> dict[str, str]:

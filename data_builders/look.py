@@ -97,7 +97,7 @@ def inspect(config: "Config", sources: Mapping[str, Source]) -> str:
         return _guess(root, sources)
     source = build._source(config)
     with tempfile.TemporaryDirectory() as into:
-        items = islice(build.opened(source, root or Path(into), Path(into), config.options), config.limit)
+        items = build.limited(build.opened(source, root or Path(into), Path(into), config.options), config.limit)
         pictured = Path(into) if root is None or source.extracts else root
         return _shown(source, items, pictured, config)
 
@@ -156,7 +156,7 @@ def _accepts(source: Source, root: Path) -> bool:
         given = {"into": Path(into)} if source.extracts else {}
         try:
             return any(isinstance(item, FaceRecord) for item in islice(source.read(root, **given), 200))
-        except (ValueError, OSError, TypeError):
+        except Exception:  # a reader that stumbles over files it was not made for does not accept them
             return False
 
 

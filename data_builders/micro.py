@@ -125,7 +125,7 @@ def records(root: Path, rows: Sequence[Row], coding: Coding,
         except BadRow as e:
             yield Drop(name, e.reason, e.detail)
     if lacking["before"]:
-        yield Note(f"{lacking['before']} clips have no onset frame before the apex: no picture before in their records")
+        yield Note(f"{lacking['before']} clips have no onset frame before the apex: no picture before in the record")
 
 
 def _record(root: Path, row: Row, coding: Coding, clip: Clip, known: Collection[int],

@@ -6,6 +6,7 @@ frequencies: 256 bits that stay almost the same when a picture is scaled, compre
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from PIL import Image
 
 from data_builders.files import VIDEO_SUFFIXES, system_file
 from facevlm.images import SUFFIXES, ImageError, crop, decode
-from facevlm.record import whole_file
+from facevlm.record import encodable, whole_file
 
 HASH_BYTES = 32
 FINDINGS = pa.schema([("reason", pa.string()), ("detail", pa.string()), ("frames", pa.list_(pa.string())),
@@ -30,24 +31,33 @@ _SIDE, _LOW = 64, 16
 
 
 @cache
-def _cosines() -> NDArray[np.float32]:
-    """The first 16 rows of the type-2 discrete cosine transform of 64 values."""
+def _cosines() -> NDArray[np.float64]:
+    """The first 16 rows of the type-2 discrete cosine transform of 64 values, in whole numbers: sums of them are exact
+    in any order, so that every machine finds the same bits.
+    """
     n, k = np.arange(_SIDE), np.arange(_LOW)[:, None]
-    return (2 * np.cos(math.pi * k * (2 * n + 1) / (2 * _SIDE))).astype(np.float32)
+    return np.rint(2**15 * np.cos(math.pi * k * (2 * n + 1) / (2 * _SIDE)))
 
 
 def perceptual_hash(picture: Image.Image) -> bytes:
     """32 bytes that near-identical pictures share up to a few bits."""
     # reducing_gap: first smaller by whole factors, which is several times faster than resampling a large picture.
     small = picture.convert("L").resize((_SIDE, _SIDE), Image.Resampling.HAMMING, reducing_gap=2.0)
-    low = _cosines() @ np.asarray(small, np.float32) @ _cosines().T
+    low = _cosines() @ np.asarray(small, np.float64) @ _cosines().T
     return np.packbits(low > np.partition(low, low.size // 2, axis=None)[low.size // 2 - 1]).tobytes()
+
+
+_ONE_FRAME = re.compile(r"#(t|frame)=[0-9.]+$")
 
 
 def is_clip(media: str) -> bool:
     """Whether a path is a whole video or a folder of frames, rather than a picture; judged by its name."""
     ending = os.path.splitext(media)[1].lower()
-    return ending in VIDEO_SUFFIXES or (ending not in SUFFIXES and "#" not in media)
+    return ending in VIDEO_SUFFIXES or (ending not in SUFFIXES and _ONE_FRAME.search(media) is None)
+
+
+def _video(media: str) -> bool:
+    return os.path.splitext(media)[1].lower() in VIDEO_SUFFIXES
 
 
 def frames_of(root: Path, media: str, span: Sequence[float] | None, n: int) -> tuple[str, ...]:
@@ -58,31 +68,44 @@ def frames_of(root: Path, media: str, span: Sequence[float] | None, n: int) -> t
         span: start and end in seconds, for a video.
 
     Raises:
-        ImageError: neither is there, the folder holds no picture, or the video cannot be opened.
+        ImageError: neither is there, the folder holds no picture, or the video cannot be opened or lacks the span.
     """
     path = root / media
     if path.is_dir():
-        names = sorted((e.name for e in os.scandir(path) if os.path.splitext(e.name)[1].lower() in SUFFIXES
-                        and not system_file(e.name)), key=_natural)  # fmt: skip
+        names = sorted((name for name in os.listdir(path) if os.path.splitext(name)[1].lower() in SUFFIXES
+                        and not system_file(name)), key=_natural)  # fmt: skip
         if not names:
             raise ImageError("empty clip", f"folder {path} holds no picture")
-        count = min(n, len(names))
-        return tuple(f"{media}/{names[int((i + 0.5) * len(names) / count)]}" for i in range(count))
+        chosen = [names[i] for i in _middles(len(names), n)]
+        if odd := [name for name in chosen if not encodable(name)]:
+            raise ImageError("bad name", f"folder {path} holds {ascii(odd[0])}, whose name is not UTF-8")
+        return tuple(f"{media}/{name}" for name in chosen)
     if not path.is_file():
         raise ImageError("file missing", str(path))
-    from facevlm.video import duration, sample_times
+    from facevlm.video import duration, frame_count, sample_times
 
-    length = duration(path)
-    if length is None and span is None:
-        raise ImageError("no duration", f"{path} does not say how long it is, and no span is given")
-    part = (span[0], span[1]) if span else None
-    return tuple(f"{media}#t={t:.3f}" for t in sample_times(length or span[1], n, part))
+    length, count = duration(path), frame_count(path)
+    if not length:  # nothing is known of times, or there is a single frame
+        if span is not None:
+            raise ImageError("no duration", f"{path} does not say when its frames are, and a span of it is wanted")
+        return tuple(f"{media}#frame={i}" for i in _middles(count, n))
+    try:
+        times = sample_times(length, min(n, count), (span[0], span[1]) if span else None)
+    except ValueError as e:
+        raise ImageError("bad span", f"{path}: {e}") from e
+    return tuple(f"{media}#t={t:.3f}" for t in times)
 
 
-def _natural(name: str) -> tuple[int, str]:
-    """Frames in order of their number, whether or not it is padded with zeros: 9.jpg before 10.jpg."""
-    digits = "".join(c for c in os.path.splitext(name)[0] if c.isdigit())
-    return (int(digits[-12:]) if digits else 0, name)
+def _middles(count: int, n: int) -> list[int]:
+    """The middles of n equal parts of `count` frames; all of them where there are fewer."""
+    n = min(n, count)
+    return [int((i + 0.5) * count / n) for i in range(n)]
+
+
+def _natural(name: str) -> tuple[list[int | str], str]:
+    """Frames in order of their numbers, whether or not these are padded with zeros: 9.jpg before 10.jpg."""
+    parts = re.split("([0-9]+)", name)
+    return ([int(part) if i % 2 else part for i, part in enumerate(parts)], name)
 
 
 def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict[str, Any]:
@@ -95,7 +118,8 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
     """
     frames, box = row["frames"] or [], row["box"]
     try:
-        if not frames and is_clip(row["media"]):
+        # A file whose ending says nothing is a picture, and `decode` will say if it is none.
+        if not frames and is_clip(row["media"]) and (_video(row["media"]) or not (root / row["media"]).is_file()):
             frames = list(frames_of(root, row["media"], row["span"], n_frames))
         shown = frames or [row["media"]]
         found = None
@@ -108,6 +132,8 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
                     found = perceptual_hash(crop(picture, (box[0], box[1], box[2], box[3])) if box else picture)
     except ImageError as e:
         return {"reason": e.reason, "detail": str(e), "frames": [], "hash": None}
+    except OSError as e:  # no permission, a name longer than the system takes, a disk that fails
+        return {"reason": "unreadable file", "detail": str(e), "frames": [], "hash": None}
     return {"reason": None, "detail": None, "frames": frames, "hash": found}
 
 

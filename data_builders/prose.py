@@ -64,6 +64,11 @@ def claimed_aus(thinking: str) -> set[int]:
     return claimed
 
 
+def numbered_aus(text: str) -> set[int]:
+    """The AUs that a text names by number, to claim or to deny them."""
+    return {n for m in _MENTION.finditer(straight(text)) if m[0][-1].isdigit() for n in _numbers(m[0])}
+
+
 def _enumerations(text: str) -> list[tuple[int, int, set[int]]]:
     """Where AUs are named one after another: start, end and their numbers."""
     found: list[tuple[int, int, set[int]]] = []

@@ -45,7 +45,8 @@ class Tally:
     labelled: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     subjects: dict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     no_subject: Counter[str] = field(default_factory=Counter)
-    groups: dict[str, dict[str, Counter[str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Counter)))
+    groups: dict[str, dict[str, Counter[str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(Counter)))  # fmt: skip
     """Subgroup attribute -> split -> value -> records."""
     facts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By source, licence, label_set, au_threshold, aus_by and rationale_by."""
@@ -139,8 +140,10 @@ def by_split(tally: Tally) -> dict[str, dict[str, Any]]:
 
     "read" goes by the split that the source names ("" = it names none), "kept" by the split they are in now.
     """
-    names = [*SPLITS, *(name for name in ("",) if tally.given[name] or tally.dropped_in[name])]
-    names += [""] if "" in tally.origin.published and "" not in names else []
+    # A source may give a split that does not exist; its rows are dropped, and counted all the same.
+    found = {name for name in (*tally.given, *tally.dropped_in, *tally.origin.published)
+             if tally.given[name] or tally.dropped_in.get(name) or name in tally.origin.published}  # fmt: skip
+    names = [*SPLITS, *sorted(found - set(SPLITS))]
     return {
         name: {"read": tally.given[name], "kept": tally.splits[name],
                "dropped": dict(tally.dropped_in[name].most_common()), "published": tally.origin.published.get(name)}

@@ -5,9 +5,14 @@ does not depend on who did it.
 """
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from facevlm.config import ConfigError
@@ -26,7 +31,8 @@ def run(make: Callable[[], Work], chunks: Iterable[int], workers: int, ray: bool
         ray: use the cluster that Ray finds, or a local one; every machine must see the same folders.
 
     Raises:
-        ConfigError: a worker was killed, or Ray is not installed.
+        ChildProcessError: a worker was killed.
+        ConfigError: Ray is not installed.
     """
     if ray:
         yield from _on_ray(make, list(chunks), workers)
@@ -49,7 +55,16 @@ _work: Work | None = None
 
 def _start(make: Callable[[], Work]) -> None:
     global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process in good order
+    Thread(target=_end_with_parent, daemon=True).start()
     _work = make()
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed tells nobody: its workers would wait for ever, or write into what another build began.
+    if (parent := multiprocessing.parent_process()) is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _do(chunk: int) -> int:
@@ -63,16 +78,20 @@ def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int)
     # Spawned, not forked: Arrow and tqdm run threads, whose locks a forked child would inherit in any state.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make,)) as pool:
+        done: SimpleQueue[Future[int]] = SimpleQueue()
+        waiting = 0
         try:
-            waiting = set()
             for chunk in chunks:
-                waiting.add(pool.submit(_do, chunk))
-                finished, waiting = wait(waiting, timeout=0)
-                yield from (done.result() for done in finished)
-            yield from (done.result() for done in as_completed(waiting))
+                pool.submit(_do, chunk).add_done_callback(done.put)
+                waiting += 1
+                while not done.empty():
+                    yield done.get().result()
+                    waiting -= 1
+            for _ in range(waiting):
+                yield done.get().result()
         except BrokenProcessPool as e:
-            raise ConfigError("a process that decodes pictures was killed, most likely for want of memory; try fewer "
-                              "with workers=1. What is done is kept: the same command goes on") from e  # fmt: skip
+            raise ChildProcessError("a process that decodes pictures was killed, most likely for want of memory; what "
+                                    "is done is kept, and the same command with fewer `workers` goes on") from e
         finally:
             pool.shutdown(cancel_futures=True)
 

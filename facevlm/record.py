@@ -109,11 +109,25 @@ class Drop:
     """The split that the source names, where it is known."""
 
 
+def encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; the name of a file, as the system gives it, need not be."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def faults(record: FaceRecord) -> list[str]:
     """What is wrong with a record in itself, in words; an empty list if nothing is."""
     found = []
     if not record.id or not record.source or not record.media:
         found.append("id, source and media must not be empty")
+    for name in ("id", "media", "subject", "before"):
+        if not encodable(getattr(record, name) or ""):
+            found.append(f"{name} {ascii(getattr(record, name))} is not text: a file name that is not UTF-8")
     for path in (record.media, *record.frames, *((record.before,) if record.before is not None else ())):
         # Text, not Path: this is looked at once for every row of a set.
         if path.startswith("/") or path[1:3] in (":/", ":\\") or ".." in path and ".." in path.split("/"):
@@ -142,6 +156,8 @@ def faults(record: FaceRecord) -> list[str]:
             found.append(f"{name} is {fault}")
     if record.emotion_probs is not None and not math.isclose(sum(record.emotion_probs.values()), 1, abs_tol=1e-3):
         found.append(f"emotion_probs sum to {sum(record.emotion_probs.values()):.3f}, not 1")
+    if (span := record.span) is not None and not 0 <= span[0] < span[1] < math.inf:
+        found.append(f"span {span} is not start < end in seconds")
     if (box := record.box) is not None and not (all(map(math.isfinite, box)) and box[0] < box[2] and box[1] < box[3]):
         found.append(f"box {box} is not left < right, top < bottom in finite numbers")
     if not all(math.isfinite(v) for point in record.landmarks or () for v in point):

@@ -27,8 +27,12 @@ from data_builders.sources import (
     emotic,
     emotionet,
     expw,
+    fabainstruct,
+    facecaption,
     faceforensics,
+    faceinstruct,
     fairface,
+    fea20k,
     fer2013,
     ferplus,
     ferv39k,
@@ -130,5 +134,10 @@ SOURCES: dict[str, Source] = {
         faceforensics.SOURCE,
         celebdf.SOURCE,
         dfdc.SOURCE,
+        # captions and instructions
+        facecaption.SOURCE,
+        faceinstruct.SOURCE,
+        fea20k.SOURCE,
+        fabainstruct.SOURCE,
     )
 }

@@ -69,7 +69,7 @@ def test_casme2_is_the_apex_frame_and_the_onset_before_it(casme2, take):
     assert (still.before, still.aus, still.emotion) == (None, {}, "repression"), "? is unknown, and not: none"
     doubt = found.records["sub03/EP01_1"]
     assert doubt.aus == {12: 1} and doubt.before is None
-    assert found.notes == ["2 clips have no onset frame before the apex: no picture before in their records"]
+    assert found.notes == ["2 clips have no onset frame before the apex: no picture before in the record"]
 
 
 def test_casme2_rows_that_cannot_be_used(casme2, take):

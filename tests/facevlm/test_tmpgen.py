@@ -1,0 +1,220 @@
+import base64
+import importlib.util
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops
+
+from facevlm import generate
+from facevlm.answer import MODES
+from facevlm.checkpoint import ModelError
+from facevlm.generate import Reply, Request, Scripted, Transformers, engine, png
+from facevlm.images import load_face
+from facevlm.prompts import question
+from facevlm.record import read
+from facevlm.vocab import BASIC_EMOTIONS
+
+FACE_TOKENS = 49  # 112 x 112 pixels in patches of 8, merged two by two
+
+needs_vllm = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed")
+
+VLLM = """
+import json, sys
+from PIL import Image
+from facevlm.generate import VLLM, Request
+model, text, *paths = sys.argv[1:]
+requests = [Request((Image.open(p).convert("RGB"),), text) for p in paths]
+engine = VLLM(model, dtype="float32", max_model_len=512, max_images=1)
+replies = engine.generate(requests, max_new_tokens=6)
+again = engine.generate(requests, max_new_tokens=6, temperature=1.0, seed=3)
+pairs = [Request(a.images + b.images, text) for a, b in zip(requests[::2], requests[1::2])]
+both = greedy0 = replies
+print(json.dumps([[[r.text, r.prompt_tokens, r.completion_tokens] for r in some] for some in (replies, again, both)]))
+"""
+
+
+def faces(records: Path, n: int) -> list[Path]:
+    """Pictures of n different subjects."""
+    found = read(records)
+    first = {record.subject: found.path(record) for record in reversed(found.records)}
+    return list(first.values())[:n]
+
+
+@pytest.fixture(scope="module")
+def requests(records: Path) -> list[Request]:
+    """Six faces, asked in questions of different length."""
+    modes = ("explain", "label", "fast", "explain", "fast", "label")
+    pictures = [load_face(path) for path in faces(records, 6)]
+    return [Request((p,), question(MODES[m], BASIC_EMOTIONS)) for p, m in zip(pictures, modes, strict=True)]  # type: ignore[index]
+
+
+@pytest.fixture(scope="module")
+def local(tiny_model: Path) -> Transformers:
+    return Transformers(str(tiny_model), batch=4, dtype="float32")
+
+
+def texts(replies: list[Reply]) -> list[str]:
+    return [reply.text for reply in replies]
+
+
+# -- scripted
+
+
+def test_scripted_says_what_it_was_told_in_order(requests: list[Request]) -> None:
+    replies = Scripted(lambda request: f"{len(request.text)} letters").generate(requests)
+    assert [r.text for r in replies] == [f"{len(r.text)} letters" for r in requests]
+    assert {r.completion_tokens for r in replies} == {2}
+
+
+# -- transformers
+
+
+def test_greedy_answers_repeat(local: Transformers, requests: list[Request]) -> None:
+    first = local.generate(requests, max_new_tokens=8)
+    assert first == local.generate(requests, max_new_tokens=8)
+    assert len(set(texts(first))) > 1  # else the tests below could not see a wrong order
+
+
+def test_order_is_that_of_the_requests(local: Transformers, requests: list[Request]) -> None:
+    straight = local.generate(requests, max_new_tokens=8)
+    assert local.generate(requests[::-1], max_new_tokens=8) == straight[::-1]
+
+
+def test_answer_does_not_depend_on_the_rest_of_the_batch(local: Transformers, requests: list[Request]) -> None:
+    alone = [local.generate([request], max_new_tokens=8)[0] for request in requests]
+    assert local.generate(requests, max_new_tokens=8) == alone
+
+
+def test_no_requests_give_no_replies(local: Transformers) -> None:
+    assert local.generate([]) == []
+
+
+def test_prompt_tokens_are_those_of_the_face_and_the_text(local: Transformers, requests: list[Request]) -> None:
+    tokenizer = local.processor.tokenizer
+    turn = "<|im_start|>user\n<|vision_start|><|vision_end|>{}<|im_end|>\n<|im_start|>assistant\n"
+    for request, reply in zip(requests, local.generate(requests, max_new_tokens=1), strict=True):
+        assert reply.prompt_tokens == FACE_TOKENS + len(tokenizer(turn.format(request.text)).input_ids)
+
+
+def test_completion_tokens_stay_within_the_limit(local: Transformers, requests: list[Request]) -> None:
+    assert all(0 < reply.completion_tokens <= 5 for reply in local.generate(requests, max_new_tokens=5))
+
+
+def test_every_picture_of_a_question_is_seen_in_its_order(local: Transformers, requests: list[Request]) -> None:
+    one, two, text = requests[0].images[0], requests[1].images[0], requests[0].text
+    asked = [Request(images, text) for images in ((one,), (one, two), (two, one), (one, one, two))]
+    replies = local.generate(asked, max_new_tokens=8)
+    lengths = [reply.prompt_tokens for reply in replies]
+    ends = FACE_TOKENS + 2  # its start and end mark
+    assert [n - lengths[0] for n in lengths] == [0, ends, ends, 2 * ends]
+    assert replies == [local.generate([request], max_new_tokens=8)[0] for request in asked]
+    assert replies[1].text != replies[2].text
+
+
+def test_sampling_repeats_with_its_seed_and_differs_with_another(local: Transformers, requests: list[Request]) -> None:
+    runs = [texts(local.generate(requests, max_new_tokens=8, temperature=1.0, seed=seed)) for seed in (3, 3, 4)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_greedy_is_not_bent_by_the_sampling_habits_of_a_checkpoint(
+    local: Transformers, tiny_model: Path, tmp_path: Path, requests: list[Request]
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "habits")
+    habits: dict[str, Any] = json.loads((folder / "generation_config.json").read_text())
+    # What Qwen's checkpoints bring along; vLLM takes none of it either.
+    habits |= {"do_sample": True, "repetition_penalty": 5.0, "temperature": 0.7, "top_k": 20, "top_p": 0.8}
+    (folder / "generation_config.json").write_text(json.dumps(habits))
+    bent = Transformers(str(folder), batch=4, dtype="float32")
+    assert bent.generate(requests, max_new_tokens=8) == local.generate(requests, max_new_tokens=8)
+
+
+# -- which engine
+
+
+def test_engine_that_is_not_installed_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "installed", lambda: ["transformers"])
+    with pytest.raises(ModelError, match=r"'vllm' is not installed; install facevlm\[vllm\].*here: transformers"):
+        engine("tiny", "vllm")
+
+
+def test_no_engine_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "installed", list)
+    with pytest.raises(ModelError, match="no engine is installed"):
+        engine("tiny")
+
+
+@pytest.mark.parametrize(
+    ("here", "name", "chosen"),
+    [(["vllm", "transformers"], "auto", "VLLM"), (["transformers"], "auto", "Transformers"),
+     (["vllm", "transformers"], "transformers", "Transformers")],
+)  # fmt: skip
+def test_engine_takes_the_best_that_is_here(
+    monkeypatch: pytest.MonkeyPatch, here: list[str], name: generate.EngineName, chosen: str
+) -> None:
+    monkeypatch.setattr(generate, "installed", lambda: here)
+    for kind in ("VLLM", "Transformers"):
+        monkeypatch.setattr(generate, kind, lambda model, kind=kind, **options: (kind, model, options))
+    made: Any = engine("some/model", name, max_images=3, dtype="float32")
+    # Only vLLM sets memory aside for pictures.
+    assert made == (chosen, "some/model", {"dtype": "float32"} | ({"max_images": 3} if chosen == "VLLM" else {}))
+
+
+def test_engine_of_a_model_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ModelError, match="'./nope' does not exist"):
+        engine("./nope", "transformers")
+
+
+def test_vllm_refuses_more_pictures_than_it_was_started_for(requests: list[Request]) -> None:
+    started = object.__new__(generate.VLLM)
+    started.max_images = 1
+    two = Request(requests[0].images * 2, "Which action units appeared?")
+    with pytest.raises(ModelError, match=r"has 2 pictures, and the engine was started for 1; .*max_images=2"):
+        started.generate([requests[0], two])
+
+
+def test_png_keeps_every_pixel(requests: list[Request]) -> None:
+    head, _, body = png(requests[0].images[0]).partition(",")
+    back = Image.open(io.BytesIO(base64.b64decode(body)))
+    assert head == "data:image/png;base64"
+    assert ImageChops.difference(back.convert("RGB"), requests[0].images[0]).getbbox() is None
+
+
+# -- vLLM, in a process of its own: loaded in this one it would leave its state behind
+
+
+def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply], list[Reply], list[Reply]]:
+    """The requests, vLLM's greedy replies, its sampled ones, and those to the pictures two by two."""
+    paths = faces(records, 6)
+    text = question(MODES["explain"], BASIC_EMOTIONS)
+    done = subprocess.run([sys.executable, "-c", VLLM, str(model), text, *map(str, paths)], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    greedy, sampled, both = ([Reply(*row) for row in rows] for rows in json.loads(done.stdout.splitlines()[-1]))
+    return [Request((load_face(path),), text) for path in paths], greedy, sampled, both
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local: Transformers) -> None:
+    asked, greedy, sampled, both = through_vllm(tiny_model, records)
+    assert greedy == local.generate(asked, max_new_tokens=6)
+    assert texts(sampled) != texts(greedy)
+    pairs = [Request(a.images + b.images, a.text) for a, b in zip(asked[::2], asked[1::2], strict=True)]
+    assert both == local.generate(pairs, max_new_tokens=6)
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_vllm_says_through_an_adapter_what_transformers_says_with_it_merged(
+    tiny_adapter: Path, records: Path, local: Transformers
+) -> None:
+    asked, greedy, _, _ = through_vllm(tiny_adapter, records)
+    merged = Transformers(str(tiny_adapter), dtype="float32").generate(asked, max_new_tokens=6)
+    assert greedy == merged
+    assert texts(merged) != texts(local.generate(asked, max_new_tokens=6))
