@@ -159,7 +159,7 @@ def settle(rows: Rows, distance: int, against: Sequence[str] = ()) -> Verdicts:
     """
     names, foreign = others(against)
     verdicts = Verdicts()
-    within: list[tuple[int, int, int]] = []
+    pairs = _Pairs()
     # Thousands of copies of one picture (black frames) are one hash here, not millions of pairs.
     unique, group = np.unique(np.concatenate([_array(rows.hash), foreign]), axis=0, return_inverse=True)
     order = np.argsort(group.ravel(), kind="stable")
@@ -171,15 +171,30 @@ def settle(rows: Rows, distance: int, against: Sequence[str] = ()) -> Verdicts:
     for i in np.flatnonzero(np.diff(starts) > 1).tolist():
         same, first = members(i), _heads(members(i), rows)
         for a, b in ((a, b) for a in first for b in same if a < b or b not in first):
-            _judge(a, b, 0, rows, names, verdicts, within)
+            _judge(a, b, 0, rows, verdicts.counts, pairs)
     for lefts, rights, bits in near(unique, distance, _kin(rows, len(names), order, starts)):
         for i, j, n in zip(lefts.tolist(), rights.tolist(), bits.tolist(), strict=True):
             one, two = members(i), members(j)
             first, others_first = _heads(one, rows), _heads(two, rows)
             for a, b in [*product(first, two), *product([a for a in one if a not in first], others_first)]:
-                _judge(a, b, n, rows, names, verdicts, within)
-    _within_train(sorted(within), rows, verdicts)
+                _judge(a, b, n, rows, verdicts.counts, pairs)
+    for rank, gone, n, other in sorted(pairs.leaks):
+        from_whom = rows.id[other] if other < len(rows.id) else names[other - len(rows.id)]
+        _drop(gone, _LEAKS[rank], f"{n} bits from {from_whom}", rows, verdicts)
+    _within_train(sorted(pairs.train), rows, verdicts)
     return verdicts
+
+
+_LEAKS = ("near-duplicate of test", "near-duplicate of another set's test", "near-duplicate of val")
+"""The worst comes first: it is the one that a dropped record names."""
+
+
+@dataclass
+class _Pairs:
+    leaks: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """Place in `_LEAKS`, the record that must go, bits, what it is alike."""
+    train: list[tuple[int, int, int]] = field(default_factory=list)
+    """First and second record, both in train, and bits."""
 
 
 def _heads(members: Sequence[int], rows: Rows) -> list[int]:
@@ -201,29 +216,27 @@ def _kin(rows: Rows, foreign: int, order: NDArray[np.int64], starts: NDArray[np.
     return np.where(low == high, low, -1 - len(order) - np.arange(len(low)))
 
 
-def _judge(a: int, b: int, bits: int, rows: Rows, names: Sequence[str], verdicts: Verdicts,
-           within: list[tuple[int, int, int]]) -> None:  # fmt: skip
-    """Drop the one of two records that must not be trained or chosen on; pairs within train go to `within`."""
+def _judge(a: int, b: int, bits: int, rows: Rows, counts: Counter[str], pairs: _Pairs) -> None:
+    """Sort a pair of near-identical pictures into those that something is done about, and count it."""
     own = len(rows.hash)
     a, b = min(a, b), max(a, b)
     if a >= own:
         return  # both in other sets
     if b >= own:
         if rows.split[a] == "train":
-            reason = "near-duplicate of another set's test"
-            verdicts.counts[reason] += 1
-            _drop(a, reason, f"{bits} bits from {names[b - own]}", rows, verdicts)
+            counts[_LEAKS[1]] += 1
+            pairs.leaks.append((1, a, bits, b))
     elif rows.split[a] != rows.split[b]:
         kept, gone = sorted((a, b), key=lambda i: _RANK[rows.split[i]])
-        reason = f"near-duplicate of {rows.split[kept]}"
-        verdicts.counts[reason] += 1
-        _drop(gone, reason, f"{bits} bits from {rows.id[kept]}", rows, verdicts)
+        rank = 0 if rows.split[kept] == "test" else 2
+        counts[_LEAKS[rank]] += 1
+        pairs.leaks.append((rank, gone, bits, kept))
     # One person looks alike by nature, and a picture may show several faces.
     elif (rows.subject[a] is None or rows.subject[a] != rows.subject[b]) and rows.media[a] != rows.media[b]:
         kept_too = "" if rows.split[a] == "train" else f" within {rows.split[a]}, kept"
-        verdicts.counts[("label conflict" if _conflict(a, b, rows) else "near-duplicate") + kept_too] += 1
+        counts[("label conflict" if _conflict(a, b, rows) else "near-duplicate") + kept_too] += 1
         if not kept_too:
-            within.append((a, b, bits))
+            pairs.train.append((a, b, bits))
 
 
 def _conflict(a: int, b: int, rows: Rows) -> bool:

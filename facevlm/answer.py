@@ -121,8 +121,8 @@ def _read_aus(text: str) -> Mapping[int, int | None] | str:
 _PLAIN = r"-?(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,6})?"
 _PAIR = re.compile(rf"valence ({_PLAIN}), arousal ({_PLAIN})")
 _SHARE = re.compile(rf"(.+) ({_PLAIN})%")
-_FREE_WORD = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]+)*")
-_LONGEST_WORD = 40
+_FREE_WORD = re.compile(r"[^\W\d_]+(?:(?:[ '’/-]| & )[^\W\d_]+)*")  # EMOTIC has "doubt/confusion"
+_LONGEST_WORD = 60
 
 
 def _plain(number: float) -> str:

@@ -80,7 +80,7 @@ def test_a_video_of_one_person_costs_no_pairs():
     rng = np.random.default_rng(0)
     code = random_hashes(1)[0].tobytes()
     rows = Rows()
-    for i in range(20_000):
+    for _ in range(20_000):
         add(rows, flipped(code, rng.choice(256, 4, replace=False)), subject="p")
     add(rows, code, subject="q", split="test")
     started = time.perf_counter()

@@ -179,6 +179,7 @@ def said(inside: str, form: Form, labels: Sequence[str] | None = None) -> Answer
         (YES_NO, None, "yes", True), (YES_NO, None, "No.", False),
         (WORDS, None, "none", ()), (WORDS, None, "delighted, a little shy", ("delighted", "a little shy")),
         (WORDS, None, "Delighted ,half-amused.", ("delighted", "half-amused")), (WORDS, None, "愉快", ("愉快",)),
+        (WORDS, None, "doubt/confusion, jealousy & envy", ("doubt/confusion", "jealousy & envy")),
         (WORDS, ["5 o clock shadow", "bald"], "Bald, 5 o Clock Shadow", ("bald", "5 o clock shadow")),
         (WORDS, ["bald"], "none", ()),
         (SHARES, ["fear", "anger"], "fear 70%, angry 30%", {"fear": 0.7, "anger": 0.3}),
@@ -226,7 +227,7 @@ def test_number_is_plain_digits_within_its_range(inside: str) -> None:
         *((WORDS, text) for text in (
             "", " ", ",", "happy,", "happy,, sad", "happy, happy", "happy, Happy.", "happy, none", "happy; sad",
             "happy\u200b",
-            "happy 2", "happy!", "<b>happy</b>", "x" * 41, "no_word", "happy/sad", "a\u202eb")),
+            "happy 2", "happy!", "<b>happy</b>", "x" * 61, "no_word", "happy//sad", "a\u202eb")),
         *((TEXT, text) for text in ("", "  \n")),
     ],
 )  # fmt: skip

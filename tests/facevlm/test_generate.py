@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,11 @@ def test_png_keeps_every_pixel(requests: list[Request]) -> None:
 # -- vLLM, in a process of its own: loaded in this one it would leave its state behind
 
 
+def whole(replies: list[Reply]) -> list[Reply]:
+    """Without a torn letter at the end, which random weights may well say: vLLM holds it back, transformers shows it."""
+    return [replace(reply, text=reply.text.rstrip("\ufffd")) for reply in replies]
+
+
 def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply], list[Reply], list[Reply]]:
     """The requests, vLLM's greedy replies, its sampled ones, and those to the pictures two by two."""
     paths = faces(records, 6)
@@ -203,10 +209,10 @@ def through_vllm(model: Path, records: Path) -> tuple[list[Request], list[Reply]
 @pytest.mark.slow
 def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local: Transformers) -> None:
     asked, greedy, sampled, both = through_vllm(tiny_model, records)
-    assert greedy == local.generate(asked, max_new_tokens=6)
+    assert whole(greedy) == whole(local.generate(asked, max_new_tokens=6))
     assert texts(sampled) != texts(greedy)
     pairs = [Request(a.images + b.images, a.text) for a, b in zip(asked[::2], asked[1::2], strict=True)]
-    assert both == local.generate(pairs, max_new_tokens=6)
+    assert whole(both) == whole(local.generate(pairs, max_new_tokens=6))
 
 
 @needs_vllm
@@ -216,5 +222,5 @@ def test_vllm_says_through_an_adapter_what_transformers_says_with_it_merged(
 ) -> None:
     asked, greedy, _, _ = through_vllm(tiny_adapter, records)
     merged = Transformers(str(tiny_adapter), dtype="float32").generate(asked, max_new_tokens=6)
-    assert greedy == merged
+    assert whole(greedy) == whole(merged)
     assert texts(merged) != texts(local.generate(asked, max_new_tokens=6))
