@@ -36,6 +36,8 @@ from data_builders.draft import Draft, Joined, write_drops
 from data_builders.runner import Work, run
 from data_builders.source import Note, Source
 from data_builders.sources import SOURCES
+from data_builders.teacher import Kind
+from data_builders.teacher import check as teacher_keys
 from facevlm import config as configs
 from facevlm.answer import Mode
 from facevlm.config import ConfigError, doc
@@ -89,7 +91,7 @@ class Config:
             found.append(f"near_duplicates is {self.near_duplicates}; beyond 0-40 of 256 bits, faces are just alike")
         if self.against and (self.near_duplicates is None or not self.check_images):
             found.append("against compares pictures; it needs check_images and near_duplicates")
-        if self.teacher and self.rationale not in ("teacher", "policy"):
+        if self.teacher and self.writer is None:
             found.append(f"teacher is given, but rationale is {self.rationale}")
         try:
             _ = self.rule
@@ -105,6 +107,11 @@ class Config:
             return configs.build(SplitRule, self.split)
         except ConfigError as e:
             raise ConfigError(f"split: {e}") from e
+
+    @property
+    def writer(self) -> Kind | None:
+        """The kind of model that writes rationales; None if none does."""
+        return None if self.rationale == "none" or self.rationale == "template" else self.rationale  # noqa: PIE810
 
     @property
     def asked(self) -> list[Mode]:
@@ -196,7 +203,7 @@ def _machine_aus(config: Config, root: Path) -> list[Any]:
 
 
 def _explained(record: FaceRecord, config: Config) -> FaceRecord:
-    if config.rationale != "template" or record.rationale is not None or not (record.aus or record.emotion):
+    if config.rationale != "template" or record.rationale is not None or not rationale.explainable(record):
         return record
     return replace(record, rationale=rationale.template(record, config.seed), rationale_by=rationale.NAME)
 
@@ -212,7 +219,7 @@ def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path
         *joined,
         lambda record: checks.answerable(record, config.modes),
         lambda record: _explained(record, config),
-        *([] if config.rationale in ("teacher", "policy") else [checks.GoldHolds(config.asked)]),
+        *([checks.GoldHolds(config.asked)] if config.writer is None else []),
         placer,
     ]
     chunk = draft.writer()
@@ -235,9 +242,9 @@ def _look(config: Config, draft: Draft, chunks: Iterable[int], root: Path) -> No
     _progress(config, draft, "pictures", make, chunks, config.workers or os.cpu_count() or 1)
 
 
-def _explain(config: Config, draft: Draft, root: Path) -> None:
+def _explain(config: Config, draft: Draft, root: Path, kind: Kind) -> None:
     """Rationales by a teacher or policy; a chunk that is done is not asked again."""
-    make = partial(draft.explainer, root, config.rationale, config.teacher, tuple(config.asked))
+    make = partial(draft.explainer, root, kind, config.teacher, tuple(config.asked))
     # In this process: the engine inside is parallel by itself.
     _progress(config, draft, "rationales", make, range(draft.chunks), 1)
 
@@ -282,8 +289,9 @@ def _put_out(config: Config, draft: Draft, tally: report.Tally, dropped: dict[in
 def _refuse_empty(config: Config, draft: Draft, tally: report.Tally) -> None:
     if tally.kept == 0:
         draft.worthless = True
-        reasons = ", ".join(f"{reason} {n}" for reason, n in tally.dropped.most_common()) or "the source gave no rows"
-        raise ConfigError(f"no record of source {config.source} was kept: {reasons}")
+        reasons = "".join(f"\n  {reason} {n}, e.g. {tally.examples[reason]}"
+                          for reason, n in tally.dropped.most_common()) or " the source gave no rows"  # fmt: skip
+        raise ConfigError(f"no record of source {config.source} was kept:{reasons}")
 
 
 def _how(config: Config, tally: report.Tally) -> dict[str, str]:
@@ -317,7 +325,9 @@ def build(config: Config) -> report.Tally:
         raise ConfigError(f"overwrite would delete root {root}, which lies in out {out}; name another `out`")
     source = _source(config)
     duplicates.hash_files(config.against)  # before the work of hours
-    rows = 256 if config.check_images or config.rationale in ("teacher", "policy") else 10_000
+    if config.writer is not None:
+        teacher_keys(config.writer, config.teacher)
+    rows = 256 if config.check_images or config.writer is not None else 10_000
     with Draft.opened(out, asdict(config), rows, config.overwrite, config.fresh) as draft:
         tally = report.Tally(source)
         pictured = draft.set if root is None or source.extracts else root
@@ -328,9 +338,9 @@ def build(config: Config) -> report.Tally:
         if config.check_images or draft.clips:
             _look(config, draft, chunks, pictured)
         dropped = _settle(config, draft, tally)
-        if config.rationale in ("teacher", "policy"):
+        if config.writer is not None:
             draft.settled(dropped)
-            _explain(config, draft, pictured)
+            _explain(config, draft, pictured, config.writer)
         _put_out(config, draft, tally, dropped)
         _refuse_empty(config, draft, tally)
         write_meta(draft.set, None if pictured == draft.set else root, source=config.source, records=tally.kept)

@@ -32,6 +32,7 @@ import facevlm
 from data_builders import checks, pictures
 from data_builders.duplicates import Rows
 from data_builders.runner import Work
+from data_builders.teacher import Kind, Teacher, make
 from facevlm.answer import Mode
 from facevlm.config import ConfigError
 from facevlm.record import SCHEMA, Drop, FaceRecord, from_row, to_table, whole_file
@@ -201,18 +202,16 @@ class Draft:
         with whole_file(self.folder / "dropped.json") as file:
             file.write_text(json.dumps(dict(dropped)))
 
-    def explainer(self, root: Path, kind: str, options: dict[str, Any], modes: Sequence[Mode]) -> Work:
+    def explainer(self, root: Path, kind: Kind, options: dict[str, Any], modes: Sequence[Mode]) -> Work:
         """Has a teacher write a chunk's rationales; the engine is loaded once."""
-        from data_builders.teacher import make
-
         dropped = {int(k): tuple(v) for k, v in json.loads((self.folder / "dropped.json").read_text()).items()}
         spent: Counter[str] = Counter()
         for path in sorted(self.folder.glob("rationales/*.parquet")):
             spent.update(json.loads(pq.read_schema(path).metadata[b"spent"]))
-        teacher = make(kind, options, dict(spent))
+        teacher = make(kind, options, spent)
         return partial(self._explain, teacher=teacher, root=root, dropped=dropped, modes=modes)
 
-    def _explain(self, chunk: int, teacher: Any, root: Path, dropped: Dropped, modes: Sequence[Mode]) -> None:
+    def _explain(self, chunk: int, teacher: Teacher, root: Path, dropped: Dropped, modes: Sequence[Mode]) -> None:
         before = Counter(teacher.spent)
         joined = Joined.read(self, dropped, chunk)
         asked = np.flatnonzero(joined.table["rationale"].is_null().to_numpy()).tolist()

@@ -125,11 +125,12 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
         found = None
         if decoding:
             if row["before"] is not None:
-                decode(root / row["before"])
+                decode(root / row["before"], grey=True)
             for i, name in enumerate(shown):
-                picture = decode(root / name)
+                picture = decode(root / name, grey=True)
                 if i == len(shown) // 2:
-                    found = perceptual_hash(crop(picture, (box[0], box[1], box[2], box[3])) if box else picture)
+                    still = box is not None and not frames  # a clip is shown whole, see FaceRecord.still_box
+                    found = perceptual_hash(crop(picture, (box[0], box[1], box[2], box[3])) if still else picture)
     except ImageError as e:
         return {"reason": e.reason, "detail": str(e), "frames": [], "hash": None}
     except OSError as e:  # no permission, a name longer than the system takes, a disk that fails

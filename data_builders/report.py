@@ -37,6 +37,8 @@ class Tally:
     given: Counter[str] = field(default_factory=Counter)
     """Rows that the source gave, by the split that it names itself."""
     dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first row dropped for each reason, and what was found."""
     dropped_in: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Reasons by split; "" where the row was given up before its split was known."""
     splits: Counter[str] = field(default_factory=Counter)
@@ -73,6 +75,7 @@ class Tally:
         """Count what was dropped, by its reason."""
         for item in drops:
             self.dropped[item.reason] += 1
+            self.examples.setdefault(item.reason, f"{item.id}: {item.detail}")
             self.dropped_in[item.split][item.reason] += 1
 
     def keep(self, table: pa.Table) -> None:
@@ -217,11 +220,14 @@ def grid(head: Sequence[str], body: Sequence[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
 
 
+def hub_licence(licences: Sequence[str]) -> dict[str, str]:
+    """The Hub's keys for the licence of a set whose records come under these."""
+    known = licences[0].lower().replace(" ", "-") if len(licences) == 1 else ""
+    return {"license": known} if known in _HUB else {"license": "other", "license_name": "; ".join(licences)}
+
+
 def _front_matter(name: str, tally: Tally) -> str:
-    licences = sorted(tally.facts["licence"])
-    hub = licences[0].lower().replace(" ", "-") if len(licences) == 1 else ""
-    other = {"license": "other", "license_name": "; ".join(licences)}
-    facts: dict[str, Any] = {"license": hub} if hub in _HUB else other
+    facts: dict[str, Any] = dict(hub_licence(sorted(tally.facts["licence"])))
     size = next((text for top, text in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"),
                                         (10**6, "100K<n<1M")) if tally.kept < top), "n>1M")  # fmt: skip
     facts |= {
@@ -260,7 +266,7 @@ def _counts(tally: Tally) -> str:
     return "\n\n".join(parts)
 
 
-_USES = """\
+USES = """\
 ## What it must not be used for
 
 The labels say what a face shows, or what an annotator read in it; they do not say what a person feels, thinks, intends
@@ -296,7 +302,7 @@ setting: `config.yaml`.
 
 {_counts(tally)}
 
-{_USES}"""
+{USES}"""
 
 
 def write(folder: Path, name: str, tally: Tally, how: Mapping[str, str]) -> None:

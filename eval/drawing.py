@@ -44,11 +44,11 @@ def show(path: Path, record: FaceRecord, side: int = 256) -> Shown:
     Raises:
         facevlm.images.ImageError: the picture cannot be read.
     """
-    whole = decode(path)
-    cut = whole if record.box is None else crop(whole, record.box)
-    origin = (0, 0) if record.box is None else square_origin(record.box)
+    whole, box = decode(path), record.still_box
+    cut = whole if box is None else crop(whole, box)
+    origin = (0, 0) if box is None else square_origin(box)
     small = fit(cut, side * side)
-    points = canonical_landmarks(record.box or (0, 0, whole.width, whole.height))
+    points = canonical_landmarks(box or (0, 0, whole.width, whole.height))
     if record.landmarks is not None:
         points = np.asarray(record.landmarks, dtype=np.float64)
     scale = small.width / cut.width, small.height / cut.height

@@ -39,9 +39,8 @@ Pictures = tuple[Image, ...]
 
 
 def _load(job: Job, record: FaceRecord) -> Pictures | ImageError:
-    box = None if record.frames else record.box
     try:
-        return tuple(load_face(path, box, job.max_pixels) for path in job.faces.paths(record))
+        return tuple(load_face(path, record.still_box, job.max_pixels) for path in job.faces.paths(record))
     except ImageError as e:
         return e
 

@@ -158,7 +158,7 @@ class VLLM:
             options["gpu_memory_utilization"] = gpu_memory
         else:
             options["enforce_eager"] = True  # compiling costs a CPU more than it returns within minutes
-        self._vllm, self.max_images = vllm, max_images
+        self._torch, self._vllm, self.max_images = torch, vllm, max_images
         self.llm = vllm.LLM(model=str(base), dtype=dtype, max_model_len=max_model_len, disable_log_stats=True,
                             limit_mm_per_prompt={"image": max_images, "video": 0}, **options)  # fmt: skip
 
@@ -167,6 +167,11 @@ class VLLM:
         if (most := max((len(r.images) for r in requests), default=0)) > self.max_images:
             raise ModelError(f"a question has {most} pictures, and the engine was started for {self.max_images}; "
                              f"start it with max_images={most}")  # fmt: skip
+        if seed is not None and not self._torch.cuda.is_available():
+            # vLLM rewinds a request's own generator when its prompt is read in pieces, which a CPU's cannot do and
+            # the run ends. In this process sampling draws from the default one, so seeding that repeats as well.
+            self._torch.manual_seed(seed)
+            seed = None
         params = self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens, seed=seed)
         chats = [_messages(r, [{"type": "image_pil", "image_pil": image} for image in r.images]) for r in requests]
         outputs = self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora)

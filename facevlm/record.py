@@ -85,6 +85,11 @@ class FaceRecord:
         return self.frames or (self.media,)
 
     @property
+    def still_box(self) -> tuple[float, float, float, float] | None:
+        """The box to crop to: that of a still. A clip is shown whole, since its face moves."""
+        return None if self.frames else self.box
+
+    @property
     def present_aus(self) -> tuple[int, ...]:
         """Numbers of the AUs that are present, ascending."""
         return tuple(sorted(n for n, level in self.aus.items() if level >= self.au_threshold))

@@ -1,7 +1,7 @@
 """Supervised fine-tuning: accelerate launch -m facevlm.sft --config configs/sft/qwen3-vl-4b-lora.yaml
 
-Records -> prompt and completion rows -> TRL's SFTTrainer, with the loss on the completion alone. Left out: packing
-(TRL has none for pictures) and video.
+Records -> prompt and completion rows -> TRL's SFTTrainer, with the loss on the completion alone. A clip is
+shown as its frames. Left out: packing (TRL has none for pictures).
 """
 
 import math
@@ -81,14 +81,16 @@ def _dtype(config: Config) -> str:
 
 
 def probe(trainer: SFTTrainer, rows: list[dict[str, Any]]) -> None:
-    """One forward and backward over the longest rows, before the run: memory and image tokens fail now or never.
+    """One forward and backward over the longest rows (most pictures, then most text), before the run: memory and
+    image tokens fail now or never.
 
     Raises:
         ModelError: out of memory, or a row whose image tokens do not match the picture, with the row's id.
     """
     size = trainer.args.per_device_train_batch_size
-    longest = sorted(range(len(rows)), key=lambda i: -len(rows[i]["prompt"][0]["content"])
-                     - len(rows[i]["completion"][0]["content"]))[:size]  # fmt: skip
+    longest = sorted(range(len(rows)), key=lambda i: (
+        -len(rows[i]["images"]), -len(rows[i]["prompt"][0]["content"]) - len(rows[i]["completion"][0]["content"]),
+    ))[:size]  # fmt: skip
     try:
         batch = trainer.data_collator([trainer.train_dataset[i] for i in longest])
         loss = trainer.model(**{k: v.to(trainer.model.device) for k, v in batch.items()}).loss

@@ -47,8 +47,8 @@ def examples(records: RecordSet, tasks: Mapping[str, float], seed: int | None, p
 
 def _row(records: RecordSet, record: FaceRecord, task: str, seed: int | None) -> dict[str, Any]:
     paths = [str(path) for path in records.paths(record, before=TASKS[task].before)]
-    # The box is one of the record's own picture: not of an earlier one, nor of the frames of a clip.
-    box = list(record.box) if record.box and not record.frames else None
+    # The box is one of the record's own picture, not of an earlier one.
+    box = list(record.still_box) if record.still_box else None
     return {**to_example(record, paths, task, seed), "boxes": [None] * (len(paths) - 1) + [box]}
 
 

@@ -42,8 +42,8 @@ class Recorder:
 
 def faces(folder: Path, n: int, size: int) -> tuple[list[FaceRecord], Path]:
     """n drawn faces without rationales, and where their pictures lie."""
-    build(Config(source="synthetic", out=str(folder / "faces"), options={"subjects": n, "per_subject": 1, "size": size},
-                 workers=1))  # fmt: skip
+    options = {"subjects": n, "per_subject": 1, "size": size}
+    build(Config(source="synthetic", out=str(folder / "faces"), options=options, workers=1))
     found = read(folder / "faces")
     return [replace(record, rationale=None, rationale_by=None) for record in found.records], found.root
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=256)
     parser.add_argument("--size", type=int, default=144, help="side of the pictures in pixels")
     parser.add_argument("--tokens", type=int, default=96, help="longest answer")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     args = parser.parse_args()
     options = {"model": args.model, "engine": "vllm", "tries": 1, "temperature": 0.0, "max_new_tokens": args.tokens,
                "engine_options": {"dtype": "float32", "max_model_len": 2048}}  # fmt: skip
@@ -100,9 +100,10 @@ def main() -> None:
         params = SamplingParams(temperature=temperature, max_tokens=longest, seed=seed)
         tokens = sum(reply.completion_tokens for reply in recorder.replies)
         times: dict[str, list[float]] = {"write": [], "chat": []}
-        for _ in range(args.rounds):
-            times["write"].append(write(teacher, engine, records, root))
-            times["chat"].append(chat(engine, messages, params, tokens))
+        for i in range(args.rounds):  # each goes first in turn
+            for way in ("write", "chat") if i % 2 else ("chat", "write"):
+                times[way].append(write(teacher, engine, records, root) if way == "write" else
+                                  chat(engine, messages, params, tokens))  # fmt: skip
     middle = {name: statistics.median(t) for name, t in times.items()}
     print(json.dumps({"faces": len(records), "tokens_per_reply": round(tokens / len(records), 1),
                       "write_faces_per_second": round(len(records) / middle["write"], 1),

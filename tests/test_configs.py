@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from data_builders import build
+from data_builders import build, export
 from data_builders.sources import SOURCES
 from eval.benchmarks import BENCHMARKS
 from eval.job import EvalConfig
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml"))
 COMMANDS = {  # folder, or name in configs/quickstart: the command that reads it
     "data": "data_builders.build", "sft": "facevlm.sft", "rl": "rl.grpo", "grpo": "rl.grpo", "eval": "eval.run",
-    "analyze": "facevlm.analyze",
+    "analyze": "facevlm.analyze", "export": "data_builders.export",
 }  # fmt: skip
 LAUNCH = re.compile(r"^#   (?:accelerate launch(?: --\S+(?: [\w.]+)?)*?|python) -m ([\w.]+) (--config .*)$")
 
@@ -49,7 +49,8 @@ def table(module: str) -> tuple[type[Any], Callable[[Any], object] | None]:
         from rl import grpo
 
         return grpo.Config, grpo.arguments
-    light = {"data_builders.build": build.Config, "eval.run": EvalConfig, "facevlm.analyze": analyze.Config}
+    light = {"data_builders.build": build.Config, "eval.run": EvalConfig, "facevlm.analyze": analyze.Config,
+             "data_builders.export": export.Config}
     return light[module], None
 
 

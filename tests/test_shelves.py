@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from data_builders.exports import FORMATS
 from data_builders.sources import SOURCES
 from eval.benchmarks import BENCHMARKS
 from rl.rewards import REWARDS
 
 ROOT = Path(__file__).parent.parent
 SHELVES: dict[str, dict[str, Any]] = {
-    "data_builders.sources": dict(SOURCES), "eval.benchmarks": dict(BENCHMARKS), "rl.rewards": dict(REWARDS),
+    "data_builders.sources": dict(SOURCES), "data_builders.exports": dict(FORMATS),
+    "eval.benchmarks": dict(BENCHMARKS), "rl.rewards": dict(REWARDS),
 }  # fmt: skip
 FILES = [f"{shelf}.{path.stem}" for shelf in SHELVES for path in sorted((ROOT / shelf.replace(".", "/")).glob("*.py"))
          if path.stem != "__init__"]  # fmt: skip

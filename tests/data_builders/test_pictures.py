@@ -275,7 +275,7 @@ def test_a_truncated_jpeg_is_damaged(root):
 
 
 def test_a_file_that_may_not_be_read_is_dropped_and_ends_no_build(root, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "a.png")
 
     monkeypatch.setattr(pictures, "decode", refuse)

@@ -10,6 +10,7 @@ from eval.predictions import read_predictions
 from eval.run import evaluate, main, predict, run
 from facevlm.config import ConfigError
 from facevlm.generate import Reply, Scripted
+from facevlm.images import load_face
 from facevlm.prompts import gold
 from facevlm.record import RecordWriter, write_meta
 
@@ -173,6 +174,26 @@ def test_replies_stay_with_their_faces_when_one_in_between_cannot_be_read(made, 
     answers = iter([gold(r, ("au", "answer")) for r in records if r.media != "003.png"])
     summary = evaluate(config(records=str(folder)), Scripted(lambda _: next(answers)))
     assert summary["emotion_accuracy"] == 1 and summary["n"] == 23
+
+
+def test_all_frames_of_a_clip_are_shown_whole_and_in_order(made, config, records, tmp_path):
+    folder = tmp_path / "clips"
+    shutil.copytree(made[0], folder)
+    (folder / "records-00000.parquet").unlink()
+    writer = RecordWriter(folder)
+    box = (8.0, 8.0, 40.0, 40.0)
+    writer.add(replace(records[0], box=box, landmarks=None))
+    frames = ("001.png", "005.png", "003.png")
+    writer.add(replace(records[1], media="clip.mp4", box=box, landmarks=None, frames=frames))
+    writer.flush()
+    write_meta(folder, None)
+    seen = []
+    settings = config(records=str(folder))
+    evaluate(settings, Scripted(lambda request: seen.append(request.images) or gold(records[0], ("au", "answer"))))
+    assert [[picture.size for picture in pictures] for pictures in seen] == [[(48, 48)], [(64, 64)] * 3]
+    whole = [load_face(folder / f"{name}.png").tobytes() for name in ("001", "005", "003")]
+    assert [picture.tobytes() for picture in seen[1]] == whole
+    assert Path(settings.out, "report.html").read_text().count("data:image/jpeg") == 2
 
 
 def test_records_the_benchmark_does_not_score_are_counted(made, config, records, oracle, tmp_path):

@@ -190,7 +190,7 @@ def test_png_keeps_every_pixel(requests: list[Request]) -> None:
 
 
 def whole(replies: list[Reply]) -> list[Reply]:
-    """Without a torn letter at the end, which random weights may well say: vLLM holds it back, transformers shows it."""
+    """Without a torn letter at the end, which random weights may well say: vLLM holds it back."""
     return [replace(reply, text=reply.text.rstrip("\ufffd")) for reply in replies]
 
 

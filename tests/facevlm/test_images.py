@@ -323,3 +323,37 @@ def test_missing_input_is_refused(tmp_path: Path) -> None:
 def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no pictures"):
         find_images([tmp_path])
+
+
+def _saved(tmp_path: Path, picture: Image.Image, name: str, **options: object) -> Path:
+    picture.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize(("name", "mode", "options"), [
+    ("a.jpg", "RGB", {"quality": 90}), ("b.jpg", "L", {}), ("c.jpg", "CMYK", {}), ("d.png", "RGB", {}),
+    ("e.png", "RGBA", {}), ("f.png", "P", {}), ("g.png", "I;16", {}), ("h.webp", "RGB", {"lossless": True}),
+])  # fmt: skip
+def test_grey_is_the_luminance_of_what_training_sees(tmp_path, name, mode, options):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    if mode == "I;16":
+        picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+    else:
+        picture = Image.fromarray(noise).convert(mode)
+    path = _saved(tmp_path, picture, name, **options)
+    grey, colour = decode(path, grey=True), decode(path)
+    assert grey.mode == "L" and grey.size == colour.size
+    difference = np.abs(np.asarray(grey, int) - np.asarray(colour.convert("L"), int))
+    # A JPEG's own luminance misses what clipping its colours to 0-255 changes: much in noise, little in a photograph.
+    assert np.median(difference) <= 2 and (name.endswith("jpg") or difference.max() <= 1)
+
+
+def test_grey_finds_a_file_cut_short_and_turns_what_lies_on_its_side(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = _saved(tmp_path, Image.effect_noise((64, 48), 60).convert("RGB"), "a.jpg", exif=exif)
+    assert decode(path, grey=True).size == decode(path).size == (48, 64)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match="damaged image"):
+        decode(path, grey=True)

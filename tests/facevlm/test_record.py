@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import pickle
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from facevlm.record import (
     from_row,
     read,
     to_row,
+    to_table,
     whole_file,
     whole_folder,
     write_meta,
@@ -27,8 +29,9 @@ FULL = FaceRecord(
     id="1", source="disfa", media="a/1.mp4", span=(0.5, 2.0), split="train", box=(1.0, 2.0, 30.0, 40.0),
     landmarks=tuple((float(i), 2.0 * i) for i in range(68)), subject="007", emotion="happiness", label_set="basic8",
     emotion_probs={"happiness": 0.75, "surprise": 0.25}, valence=0.5, arousal=-0.25, aus={12: 3.0, 6: 0.0, 25: 1.0},
-    au_threshold=2.0, attributes={"sex": "f", "age": "31"}, caption="a smile", rationale="lip corners up",
-    rationale_by="template-1", licence="CC-BY-4.0",
+    au_threshold=2.0, attributes={"gender": "female", "age": "31", "glasses": "yes"}, caption="a smile",
+    rationale="lip corners up", rationale_by="template-1", licence="CC-BY-4.0", frames=("a/1.mp4#t=0.750", "é/2.jpg"),
+    before="a/0.jpg", emotion_words=("amused", "relieved"), aus_by="openface-2",
 )  # fmt: skip
 
 
@@ -78,6 +81,14 @@ def test_good_record_has_no_faults(record: FaceRecord) -> None:
         ({"box": (5, 5, 5, 9)}, "left < right"),
         ({"box": (math.nan, 0, 5, 9)}, "left < right"),
         ({"landmarks": ((1.0, 2.0),)}, "68 wanted"),
+        ({"landmarks": ((math.inf, 2.0),) * 68}, "landmarks are not finite"),
+        ({"frames": ("a/1.jpg", "a/../../b.jpg")}, "relative"),
+        ({"before": "C:\\Users\\a.jpg"}, "relative"),
+        ({"span": (2.0, 0.5)}, "span"),
+        ({"span": (math.nan, 0.5)}, "span"),
+        ({"attributes": {"age": "old"}}, "age is 'old' is not a number within 0-120"),
+        ({"attributes": {"gender": "f"}}, "'f' is none of female, male"),
+        ({"id": "\udce9.jpg"}, r"id '\\udce9.jpg' is not text"),
     ],
 )
 def test_faults_are_found(change: dict[str, object], message: str) -> None:
@@ -99,6 +110,46 @@ def test_row_and_back_is_the_same_record(record: FaceRecord) -> None:
 @pytest.mark.parametrize("record", [PLAIN, FULL], ids=["plain", "full"])
 def test_row_survives_json(record: FaceRecord) -> None:
     assert from_row(json.loads(json.dumps(to_row(record)))) == record
+
+
+def test_a_table_of_columns_is_the_table_of_rows() -> None:
+    records = [PLAIN, FULL, dataclasses.replace(FULL, id="2", aus={}, attributes={}, emotion_probs=None), PLAIN]
+    table = to_table(records)
+    assert table.equals(pa.Table.from_pylist([to_row(r) for r in records], schema=SCHEMA))
+    assert [from_row(row) for row in table.to_pylist()] == records
+
+
+def test_a_table_of_nothing_has_the_schema() -> None:
+    assert to_table([]).schema.equals(SCHEMA) and len(to_table([])) == 0
+
+
+def test_no_probabilities_and_empty_ones_stay_apart_in_a_table() -> None:
+    table = to_table([PLAIN, dataclasses.replace(PLAIN, emotion_probs={})])
+    assert table["emotion_probs"].to_pylist() == [None, []]
+
+
+@pytest.mark.parametrize("record", [PLAIN, FULL], ids=["plain", "full"])
+def test_a_record_in_a_split_is_the_same_but_for_the_split(record: FaceRecord) -> None:
+    moved = record.in_split("val")
+    assert moved == dataclasses.replace(record, split="val") and type(moved) is FaceRecord
+    assert record.split != "val" and moved.in_split(record.split) == record
+    assert pickle.loads(pickle.dumps(moved)) == moved  # noqa: S301 (our own bytes)
+
+
+def test_frames_stand_for_the_media_where_there_are_any() -> None:
+    assert PLAIN.pictures == ("a/1.jpg",) and FULL.pictures == ("a/1.mp4#t=0.750", "é/2.jpg")
+
+
+def test_shards_do_not_hang_on_the_pieces_in_which_rows_came(tmp_path: Path) -> None:
+    records = [dataclasses.replace(FULL, id=str(i), aus={12: i % 3}) for i in range(25)]
+    for name, step in (("a", 25), ("b", 4)):
+        with whole_folder(tmp_path / name) as folder:
+            writer = RecordWriter(folder, 10)
+            for i in range(0, 25, step):
+                writer.add_table(to_table(records[i : i + step]))
+            writer.flush()
+    found = [[p.read_bytes() for p in sorted((tmp_path / name).iterdir())] for name in "ab"]
+    assert found[0] == found[1] and len(found[0]) == 3
 
 
 def test_row_has_the_columns_of_the_schema_in_order() -> None:

@@ -94,6 +94,38 @@ def test_label_sets_hold_known_labels_and_no_id_twice(labels: vocab.LabelSet) ->
     assert len(labels.labels) == len(labels.ids)
 
 
+# -- attributes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("age", "0"), ("age", "120"), ("age", "31.5"), ("gender", "female"), ("pain", "16"), ("engagement", "3"),
+     ("dominance", "-1"), ("beauty", "1"), ("ambivalence", "no"), ("authenticity", "fake"), ("race", "East Asian"),
+     ("age_group", "20-29"), ("manipulation", "Face2Face")],
+)  # fmt: skip
+def test_attributes_as_they_are_to_be_written_have_no_fault(name: str, value: str) -> None:
+    assert vocab.ATTRIBUTES[name].fault(value) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [("age", "-1", "0-120"), ("age", "121", "0-120"), ("age", "nan", "not a number"), ("age", "", "not a number"),
+     ("age", "20-29", "not a number"), ("gender", "Female", "none of female, male"), ("gender", "", "none of"),
+     ("pain", "17", "0-16"), ("engagement", "4", "0-3"), ("dominance", "1.1", "-1-1"), ("beauty", "0", "1-5"),
+     ("authenticity", "yes", "none of real, fake"), ("ambivalence", "1", "none of no, yes")],
+)  # fmt: skip
+def test_attributes_outside_their_words_or_range_are_faults(name: str, value: str, says: str) -> None:
+    fault = vocab.ATTRIBUTES[name].fault(value)
+    assert fault is not None and says in fault and repr(value) in fault
+
+
+def test_attributes_have_a_meaning_and_either_words_or_a_range_or_neither() -> None:
+    for attribute in vocab.ATTRIBUTES.values():
+        assert attribute.meaning and not (attribute.values and attribute.low is not None)
+        assert (attribute.low is None) == (attribute.high is None)
+        assert attribute.low is None or attribute.low < (attribute.high or 0)
+
+
 # -- codebooks
 
 
