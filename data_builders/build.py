@@ -81,11 +81,14 @@ class Config:
     ray: bool = doc("decode pictures, and ask the teacher, on a Ray cluster that sees the same folders", default=False)
     seed: int = doc("of the wording of rationales", default=0)
     shard_rows: int = doc("records in one Parquet file", default=50_000)
+    chunk_rows: int | None = doc("rows between two points from which a killed build goes on; null = 1024 with a "
+                                 "teacher, so that its engine is full, else 256, or 10000 without pictures",
+                                 default=None)  # fmt: skip
     overwrite: bool = doc("replace a data set that `out` already holds, once the new one is whole", default=False)
     fresh: bool = doc("throw away what an unfinished build of `out` has done", default=False)
 
     def __post_init__(self) -> None:
-        values = {name: getattr(self, name) for name in ("limit", "workers", "shard_rows", "frames")}
+        values = {name: getattr(self, name) for name in ("limit", "workers", "shard_rows", "chunk_rows", "frames")}
         found = [f"{name} is {n}; it must be 1 or more" for name, n in values.items() if n is not None and n < 1]
         if self.near_duplicates is not None and not 0 <= self.near_duplicates <= 40:
             found.append(f"near_duplicates is {self.near_duplicates}; beyond 0-40 of 256 bits, faces are just alike")
@@ -244,7 +247,9 @@ def _look(config: Config, draft: Draft, chunks: Iterable[int], root: Path) -> No
 
 def _explain(config: Config, draft: Draft, root: Path, kind: Kind) -> None:
     """Rationales by a teacher or policy; a chunk that is done is not asked again."""
-    make = partial(draft.explainer, root, kind, config.teacher, tuple(config.asked))
+    # A clip is shown whole, unless the config says otherwise.
+    options = {"max_images": config.frames} | config.teacher if draft.clips else config.teacher
+    make = partial(draft.explainer, root, kind, options, tuple(config.asked))
     # In this process: the engine inside is parallel by itself.
     _progress(config, draft, "rationales", make, range(draft.chunks), 1)
 
@@ -327,7 +332,7 @@ def build(config: Config) -> report.Tally:
     duplicates.hash_files(config.against)  # before the work of hours
     if config.writer is not None:
         teacher_keys(config.writer, config.teacher)
-    rows = 256 if config.check_images or config.writer is not None else 10_000
+    rows = config.chunk_rows or (1024 if config.writer else 256 if config.check_images else 10_000)
     with Draft.opened(out, asdict(config), rows, config.overwrite, config.fresh) as draft:
         tally = report.Tally(source)
         pictured = draft.set if root is None or source.extracts else root

@@ -208,8 +208,14 @@ class Draft:
         spent: Counter[str] = Counter()
         for path in sorted(self.folder.glob("rationales/*.parquet")):
             spent.update(json.loads(pq.read_schema(path).metadata[b"spent"]))
+        spent.update(self._lost())
         teacher = make(kind, options, spent)
         return partial(self._explain, teacher=teacher, root=root, dropped=dropped, modes=modes)
+
+    def _lost(self) -> Counter[str]:
+        """What was spent on chunks that did not get whole."""
+        path = self.folder / "rationales/lost.json"
+        return Counter(json.loads(path.read_text())) if path.is_file() else Counter()
 
     def _explain(self, chunk: int, teacher: Teacher, root: Path, dropped: Dropped, modes: Sequence[Mode]) -> None:
         before = Counter(teacher.spent)
@@ -218,7 +224,14 @@ class Draft:
         records = [from_row(row) for row in joined.table.take(pa.array(asked, pa.int64())).to_pylist()]
         holds = checks.GoldHolds(modes)
         found: list[dict[str, Any]] = [{}] * pq.read_metadata(self.path("labels", chunk)).num_rows
-        for i, item in zip(asked, teacher.write(records, root), strict=True):
+        try:
+            written = teacher.write(records, root)
+        except BaseException:
+            # Asked and paid for, though nothing of this chunk is kept: the budget must know.
+            with whole_file(self.folder / "rationales/lost.json") as draft:
+                draft.write_text(json.dumps(self._lost() + Counter(teacher.spent) - before))
+            raise
+        for i, item in zip(asked, written, strict=True):
             item = holds(item) if isinstance(item, FaceRecord) else item
             found[joined.places[i]] = ({"reason": item.reason, "detail": item.detail} if isinstance(item, Drop) else
                         {"rationale": item.rationale, "rationale_by": item.rationale_by})  # fmt: skip

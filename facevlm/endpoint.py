@@ -7,7 +7,6 @@ endpoint that refuses the key or the model, or that is gone, ends it with one `E
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -18,8 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from facevlm.checkpoint import ModelError
-from facevlm.generate import Reply, Request, png
-from facevlm.prompts import variant
+from facevlm.generate import Reply, Request, own_seed, png
 
 LONGEST_WAIT = 120.0
 """Seconds: the most that is waited between two attempts, whatever the endpoint asks for."""
@@ -62,17 +60,6 @@ class _Fault(Exception):
     def __init__(self, text: str, again: bool, wait: float | None = None) -> None:
         super().__init__(text)
         self.text, self.again, self.wait = text, again, wait
-
-
-def own_seed(seed: int, request: Request) -> int:
-    """A request's own seed, from that of its batch: it depends on the request, not on those beside it.
-
-    With one seed for all, every request would draw the same random numbers, and all answers begin alike.
-    """
-    digest = hashlib.blake2b(request.text.encode(), digest_size=16)
-    for image in request.images:
-        digest.update(image.tobytes())
-    return variant(seed, digest.hexdigest(), 2**31)
 
 
 class Endpoint:

@@ -5,6 +5,7 @@
 """
 
 import base64
+import hashlib
 import importlib.util
 import io
 import os
@@ -16,6 +17,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from facevlm.checkpoint import ModelError, adapter_of, resolve
+from facevlm.prompts import variant
 
 EngineName = Literal["auto", "vllm", "transformers"]
 
@@ -37,6 +39,17 @@ class Reply:
     text: str
     prompt_tokens: int
     completion_tokens: int
+
+
+def own_seed(seed: int, request: Request) -> int:
+    """A request's own seed, from that of its batch: it depends on the request, not on those beside it.
+
+    With one seed for all, every request would draw the same random numbers, and all answers begin alike.
+    """
+    digest = hashlib.blake2b(request.text.encode(), digest_size=16)
+    for image in request.images:
+        digest.update(image.tobytes())
+    return variant(seed, digest.hexdigest(), 2**31)
 
 
 class Generator(Protocol):
@@ -172,7 +185,8 @@ class VLLM:
             # the run ends. In this process sampling draws from the default one, so seeding that repeats as well.
             self._torch.manual_seed(seed)
             seed = None
-        params = self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens, seed=seed)
+        params = [self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens,
+                                            seed=None if seed is None else own_seed(seed, r)) for r in requests]
         chats = [_messages(r, [{"type": "image_pil", "image_pil": image} for image in r.images]) for r in requests]
         outputs = self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora)
         return [Reply(o.outputs[0].text, len(o.prompt_token_ids), len(o.outputs[0].token_ids)) for o in outputs]

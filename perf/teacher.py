@@ -30,12 +30,11 @@ class Recorder:
     def __init__(self, inner: VLLM) -> None:
         self.inner = inner
         self.asked: list[Request] = []
-        self.told: tuple[int, float, int | None] = (0, 0.0, None)
         self.replies: list[Reply] = []
 
     def generate(self, requests: Any, max_new_tokens: int = 512, temperature: float = 0.0,
                  seed: int | None = None) -> list[Reply]:  # fmt: skip
-        self.asked, self.told = list(requests), (max_new_tokens, temperature, seed)
+        self.asked = list(requests)
         self.replies = self.inner.generate(requests, max_new_tokens, temperature, seed)
         return self.replies
 
@@ -96,8 +95,7 @@ def main() -> None:
                     for r, images in zip(recorder.asked, parts, strict=True)]  # fmt: skip
         from vllm import SamplingParams
 
-        longest, temperature, seed = recorder.told
-        params = SamplingParams(temperature=temperature, max_tokens=longest, seed=seed)
+        params = SamplingParams(temperature=0.0, max_tokens=args.tokens)
         tokens = sum(reply.completion_tokens for reply in recorder.replies)
         times: dict[str, list[float]] = {"write": [], "chat": []}
         for i in range(args.rounds):  # each goes first in turn

@@ -223,6 +223,15 @@ def test_crops_are_the_pictures_that_facevlm_shows(made: Made, make: Make, tmp_p
     assert "2 pictures were written anew" in text and "do not pass them on" in " ".join(text.split())
 
 
+def test_the_box_is_of_the_records_own_picture_alone(made: Made, make: Make, tmp_path: Path) -> None:
+    folder = made(replace(FACE, before="n.png", box=(2, 2, 20, 20)))
+    given = export.export(make(folder, tasks={"change": 1}, crops=True))
+    (row,) = lines(given.out / "train.jsonl")
+    assert row["images"] == [str(tmp_path / "set" / "n.png"), str(given.out / "images" / "00000000.png")]
+    with Image.open(row["images"][1]) as face:
+        assert face.size == (27, 27)  # 18 and a quarter of it on either side
+
+
 def test_a_box_outside_its_picture_stops_the_export(made: Made, make: Make, tmp_path: Path) -> None:
     folder = made(replace(FACE, box=(100, 100, 130, 130)))
     with pytest.raises(ConfigError, match="bad face box"):
