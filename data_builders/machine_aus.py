@@ -32,8 +32,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from data_builders.cells import BadRow, number
-from data_builders.machine_rows import SCORE, Columns, Index, Rows, Tool
+from data_builders.reading.cells import BadRow, number
+from data_builders.reading.machine_rows import SCORE, Columns, Index, Rows, Tool
 from facevlm import config as configs
 from facevlm.config import ConfigError, doc
 from facevlm.images import SUFFIXES

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from data_builders.files import VIDEO_SUFFIXES, system_file
+from data_builders.reading.files import VIDEO_SUFFIXES, system_file
 from facevlm.images import SUFFIXES, ImageError, crop, decode
 from facevlm.record import encodable, whole_file
 

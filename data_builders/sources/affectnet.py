@@ -23,24 +23,21 @@ One row:  689/737d….jpg,134,134,899,899,181.64;530.91;…,1,0.785714,-0.055556
                   arousal=-0.055556)
 """
 
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, listing, relative, system_file
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.affect import LICENCE, Classes, labelled, points
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, listing, relative, system_file
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
-
-Classes = Literal[7, 8]
-LICENCE = "AffectNet agreement: research only, no passing on"
 
 _COLUMNS = ("subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks",
             "expression", "valence", "arousal")  # fmt: skip
@@ -166,38 +163,6 @@ def _scalar(path: str) -> str:
         raise BadRow("bad annotation", f"{os.path.basename(path)} holds {found.size} values, one is wanted")
     value = found.item()
     return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def labelled(expression: str, valence: str, arousal: str,
-             classes: Classes) -> tuple[str | None, float | None, float | None]:  # fmt: skip
-    """Emotion, valence and arousal of a face, each None where it is not labelled.
-
-    Raises:
-        BadRow: uncertain, no face, none of the three is labelled, or not an id, or not a number.
-    """
-    code = expression.partition(".")[0]
-    if code in ("9", "10"):
-        raise BadRow("uncertain" if code == "9" else "no face", f"expression is {expression}")
-    emotion = cells.emotion(expression, f"affectnet{classes}", {})
-    values = [cells.number(text, (-2,), f"bad {name}") for name, text in (("valence", valence), ("arousal", arousal))]
-    if emotion is None and values == [None, None]:
-        raise BadRow("unlabelled", f"expression is {expression or 'empty'}, without valence and arousal")
-    return emotion, values[0], values[1]
-
-
-def points(numbers: Sequence[Any]) -> tuple[tuple[float, float], ...]:
-    """68 points from 136 numbers, x and y by turns.
-
-    Raises:
-        BadRow: another count, or something that is not a finite number.
-    """
-    try:
-        values = [float(n) for n in numbers]
-    except (TypeError, ValueError) as e:
-        raise BadRow("bad landmarks", str(e)) from e
-    if len(values) != 136 or not all(map(math.isfinite, values)):
-        raise BadRow("bad landmarks", f"{len(values)} numbers, 136 finite ones are wanted")
-    return tuple(zip(values[::2], values[1::2], strict=True))
 
 
 CSV = Source(

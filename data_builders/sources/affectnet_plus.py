@@ -27,11 +27,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import walk
+from data_builders.reading import cells
+from data_builders.reading.affect import LICENCE, Classes, labelled, points
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import walk
 from data_builders.source import Note, Source
-from data_builders.sources.affectnet import LICENCE, Classes, labelled, points
 from facevlm.config import ConfigError
 from facevlm.images import SUFFIXES
 from facevlm.record import Drop, FaceRecord, Split

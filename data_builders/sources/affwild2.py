@@ -30,11 +30,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, relative, subfolders, system_file
-from data_builders.frames import Line, numbered, thinned
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative, subfolders, system_file
+from data_builders.reading.frames import Line, numbered, thinned
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

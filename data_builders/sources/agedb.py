@@ -18,8 +18,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.named import age, pictures
+from data_builders.reading.cells import BadRow
+from data_builders.reading.named import age, pictures
 from data_builders.source import Source
 from facevlm.record import Drop, FaceRecord
 

@@ -22,10 +22,10 @@ One row:  Videos/82593/Visite_1/82593_Question_5_2024-10-02 16-21-02_Video.mp4,0
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.clips import folder_path
-from data_builders.files import find
-from data_builders.rows import words
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import folder_path
+from data_builders.reading.files import find
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

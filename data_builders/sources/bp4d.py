@@ -9,7 +9,7 @@ Tree, as the owners ship it
     Sequences(2D+3D)/F001/T1/2440.jpg              also Sequences_2D+3D; numbers padded to 3 or 4 digits, or not
 
 Labels: 0 absent, 1 present, 9 not codable: not labelled. Papers report 12 AUs (BP4D-12) over three folds of people,
-see data_builders.folds. Known faults: an older header runs from 0 to 99, column k being AU k; a newer one names the
+see reading/folds.py. Known faults: an older header runs from 0 to 99, column k being AU k; a newer one names the
 coded AUs and calls the frame column 1 as well, so columns go by place. Padding differs from person to person: pictures
 are matched by number. Only stretches of a video are coded.
 
@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data_builders import folds
-from data_builders.aucoding import Coding
+from data_builders.reading import folds
+from data_builders.reading.aucoding import Coding
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

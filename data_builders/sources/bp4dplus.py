@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.aucoding import Coding
+from data_builders.reading.aucoding import Coding
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_builders import matfile
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative
-from data_builders.named import age, pictures
+from data_builders.reading import matfile
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, relative
+from data_builders.reading.named import age, pictures
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -17,7 +17,7 @@ One file: CAER-S/train/Happy/0001.png
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.folders import SPLITS, class_records, places
+from data_builders.reading.folders import SPLITS, class_records, places
 from data_builders.source import Source
 from facevlm.record import Drop, FaceRecord
 

@@ -26,10 +26,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.files import find, subfolders
-from data_builders.micro import Clip, Coding, NoApex, Unnamed, holders, records, table
-from data_builders.rows import Row
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, subfolders
+from data_builders.reading.micro import Clip, Coding, NoApex, Unnamed, holders, records, table
+from data_builders.reading.rows import Row
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

@@ -21,10 +21,10 @@ One row:  000001.jpg -1  1  1 â€¦ (5_o_Clock_Shadow Arched_Eyebrows Attractive â
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import binary
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative
-from data_builders.rows import require, words
+from data_builders.reading import binary
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, relative
+from data_builders.reading.rows import require, words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -27,10 +27,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.deepfakes import clips, groups
-from data_builders.files import find, subfolders
-from data_builders.rows import words
+from data_builders.reading.cells import BadRow
+from data_builders.reading.deepfakes import clips, groups
+from data_builders.reading.files import find, subfolders
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

@@ -24,11 +24,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative, subfolders, system_file, walk
-from data_builders.folders import class_records
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, relative, subfolders, system_file, walk
+from data_builders.reading.folders import class_records
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

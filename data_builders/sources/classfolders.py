@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data_builders.cells import Code
-from data_builders.files import subfolders
-from data_builders.folders import SPLITS, class_records
+from data_builders.reading.cells import Code
+from data_builders.reading.files import subfolders
+from data_builders.reading.folders import SPLITS, class_records
 from data_builders.source import Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

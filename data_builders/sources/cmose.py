@@ -25,9 +25,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_builders.cells import BadRow
-from data_builders.clips import video, videos
-from data_builders.files import find
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import video, videos
+from data_builders.reading.files import find
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

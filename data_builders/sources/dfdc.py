@@ -27,10 +27,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from data_builders.cells import BadRow
-from data_builders.deepfakes import clips, groups, json_file
-from data_builders.files import find_any, relative
-from data_builders.rows import columns, require, rows
+from data_builders.reading.cells import BadRow
+from data_builders.reading.deepfakes import clips, groups, json_file
+from data_builders.reading.files import find_any, relative
+from data_builders.reading.rows import columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -26,11 +26,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.clips import folder_path, video, videos
-from data_builders.files import find, find_any
-from data_builders.rows import Row, columns, grid, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import folder_path, video, videos
+from data_builders.reading.files import find, find_any
+from data_builders.reading.rows import Row, columns, grid, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import LABEL_SETS

@@ -10,7 +10,7 @@ Tree, as the authors ship it
 Pictures are whatever the user extracted; without them a record names a frame of the video.
 
 Labels: AU 1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26; present from intensity 2 by the usual rule (some code counts from
-1). Papers report 8 of them over three folds of people, see data_builders.folds. Known faults: a person's files differ
+1). Papers report 8 of them over three folds of people, see reading/folds.py. Known faults: a person's files differ
 in length, and a video from its labels by a frame; public lists name pictures from 0 although labels count from 1; nine
 of the people are in DISFA+ too: hold them out of one if the other is the test.
 
@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders import folds
-from data_builders.cells import BadRow
-from data_builders.files import VIDEO_SUFFIXES, find, relative, subfolders, walk
-from data_builders.frames import check_pattern, frame_number, merge, missing_note, thinned
-from data_builders.rows import words
+from data_builders.reading import folds
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import VIDEO_SUFFIXES, find, relative, subfolders, walk
+from data_builders.reading.frames import check_pattern, frame_number, merge, missing_note, thinned
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

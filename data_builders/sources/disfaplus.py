@@ -22,9 +22,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.files import find, relative, subfolders
-from data_builders.frames import merge, missing_note, thinned
-from data_builders.rows import words
+from data_builders.reading.files import find, relative, subfolders
+from data_builders.reading.frames import merge, missing_note, thinned
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.images import SUFFIXES
 from facevlm.record import Drop, FaceRecord

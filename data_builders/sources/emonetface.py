@@ -27,10 +27,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_builders import cells, extract
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, listing, relative, walk
-from data_builders.rows import columns, require, rows
+from data_builders.reading import cells, extract
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, listing, relative, walk
+from data_builders.reading.rows import columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

@@ -26,8 +26,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from data_builders.cells import BadRow
-from data_builders.files import find, relative
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

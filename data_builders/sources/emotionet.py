@@ -22,9 +22,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from data_builders.cells import BadRow
-from data_builders.files import find, relative, walk
-from data_builders.rows import words
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative, walk
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

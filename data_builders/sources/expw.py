@@ -18,10 +18,10 @@ One row:  angry_actor_104.jpg 0 28 113 226 141 22.9362 0
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, relative
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative
+from data_builders.reading.rows import words
 from data_builders.source import Source
 from facevlm.record import Drop, FaceRecord
 

@@ -28,10 +28,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.conversations import Object, answer, objects, picture
-from data_builders.files import find, find_any, relative
 from data_builders.prose import claimed_aus, numbered_aus, straight
+from data_builders.reading.cells import BadRow
+from data_builders.reading.conversations import Object, answer, objects, picture
+from data_builders.reading.files import find, find_any, relative
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

@@ -27,10 +27,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow, BoxForm
-from data_builders.files import walk
-from data_builders.rows import Row, columns, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow, BoxForm
+from data_builders.reading.files import walk
+from data_builders.reading.rows import Row, columns, rows
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

@@ -27,9 +27,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.conversations import answer, objects, picture
-from data_builders.files import find, relative, walk
+from data_builders.reading.cells import BadRow
+from data_builders.reading.conversations import answer, objects, picture
+from data_builders.reading.files import find, relative, walk
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -27,9 +27,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.conversations import Object, objects, picture
-from data_builders.files import subfolders, walk
+from data_builders.reading.cells import BadRow
+from data_builders.reading.conversations import Object, objects, picture
+from data_builders.reading.files import subfolders, walk
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

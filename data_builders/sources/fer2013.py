@@ -21,16 +21,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from data_builders import cells, extract
-from data_builders.cells import BadRow
-from data_builders.files import find
-from data_builders.folders import SPLITS, class_records, places
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.fer import USAGES, picture
+from data_builders.reading.files import find
+from data_builders.reading.folders import SPLITS, class_records, places
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Note, Source
-from facevlm.record import Drop, FaceRecord, Split
-
-SIDE = 48
-USAGES: dict[str, Split] = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+from facevlm.record import Drop, FaceRecord
 
 
 def read(root: Path, *, into: Path) -> Iterator[FaceRecord | Drop | Note]:
@@ -73,17 +71,6 @@ def _record(row: Row, number: int, into: Path) -> FaceRecord:
     media = picture(into, usage, number, row["pixels"])
     return FaceRecord(id=f"{number:05d}", source=CSV.name, media=media, split=USAGES[usage], emotion=emotion,
                       label_set="fer2013", licence=CSV.licence)  # fmt: skip
-
-
-def picture(into: Path, usage: str, number: int, pixels: str) -> str:
-    """Write the picture of a row of the csv, counted from 0, and return its path below `into`.
-
-    Raises:
-        BadRow: the pixels are not 2,304 grey values.
-    """
-    media = f"images/{usage}/{number:05d}.png"
-    extract.grey(into, media, pixels, SIDE)
-    return media
 
 
 def read_folders(root: Path) -> Iterator[FaceRecord | Drop | Note]:

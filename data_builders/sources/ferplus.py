@@ -32,12 +32,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, relative
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.fer import USAGES, picture
+from data_builders.reading.files import find, relative
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Note, Source
-from data_builders.sources import fer2013
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split
 
@@ -62,34 +62,34 @@ def read(root: Path, *, into: Path, majority: Majority = "strict") -> Iterator[F
     require(votes, ["Usage", "Image name", *_VOTES], columns(votes))
     require(pixels, ["pixels", "Usage"], columns(pixels))
     nameless = 0
-    for number, (vote, picture) in enumerate(zip_longest(rows(votes), rows(pixels, ["pixels", "Usage"]))):
-        if vote is None or picture is None:
+    for number, (vote, row) in enumerate(zip_longest(rows(votes), rows(pixels, ["pixels", "Usage"]))):
+        if vote is None or row is None:
             raise ConfigError(f"{votes if vote is None else pixels} ends after {number} rows, the other file goes on; "
                               "they are joined by the order of rows: take both as they were handed out")  # fmt: skip
         name = f"{number:05d}"
-        if isinstance(vote, Drop) or isinstance(picture, Drop):
-            yield Drop(name, "bad row", vote.detail if isinstance(vote, Drop) else getattr(picture, "detail", ""))
+        if isinstance(vote, Drop) or isinstance(row, Drop):
+            yield Drop(name, "bad row", vote.detail if isinstance(vote, Drop) else getattr(row, "detail", ""))
             continue
-        if vote["Usage"] != picture["Usage"]:
-            raise ConfigError(f"row {number} (from 0) is {vote['Usage']!r} in {votes} and {picture['Usage']!r} in "
+        if vote["Usage"] != row["Usage"]:
+            raise ConfigError(f"row {number} (from 0) is {vote['Usage']!r} in {votes} and {row['Usage']!r} in "
                               f"{pixels}; they are joined by the order of rows: take both as handed out")  # fmt: skip
         try:
             nameless += not vote["Image name"]
-            yield _joined(number, vote, picture["pixels"], into, majority)
+            yield _joined(number, vote, row["pixels"], into, majority)
         except BadRow as e:
-            yield Drop(name, e.reason, e.detail, fer2013.USAGES.get(vote["Usage"], ""))
-    yield Note(f"{nameless} rows have no picture name and were dropped (173 in the files as handed out)")
+            yield Drop(name, e.reason, e.detail, USAGES.get(vote["Usage"], ""))
+    yield Note(f"{nameless} rows have no row name and were dropped (173 in the files as handed out)")
 
 
 def _joined(number: int, vote: Row, pixels: str, into: Path, majority: Majority) -> FaceRecord:
     if not vote["Image name"]:
         raise BadRow("no picture name", f"votes for no face: {vote['NF']}")
-    if vote["Usage"] not in fer2013.USAGES:
-        raise BadRow("unknown split", f"Usage {vote['Usage']!r} is none of {', '.join(fer2013.USAGES)}")
+    if vote["Usage"] not in USAGES:
+        raise BadRow("unknown split", f"Usage {vote['Usage']!r} is none of {', '.join(USAGES)}")
     emotion, probs = counted([vote[name] for name in _VOTES], majority)
     return FaceRecord(
-        id=f"{number:05d}", source=CSV.name, media=fer2013.picture(into, vote["Usage"], number, pixels),
-        split=fer2013.USAGES[vote["Usage"]], emotion=emotion, label_set="ferplus", emotion_probs=probs,
+        id=f"{number:05d}", source=CSV.name, media=picture(into, vote["Usage"], number, pixels),
+        split=USAGES[vote["Usage"]], emotion=emotion, label_set="ferplus", emotion_probs=probs,
         licence=CSV.licence,
     )  # fmt: skip
 

@@ -19,11 +19,11 @@ One row:  Action/Happy/0267 Happy
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.clips import folder_path
-from data_builders.files import find
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import folder_path
+from data_builders.reading.files import find
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.files import VIDEO_SUFFIXES, find_any, relative, walk
-from data_builders.frames import Head, check_pattern, numbered, tables, tables_note, wide
+from data_builders.reading import cells
+from data_builders.reading.files import VIDEO_SUFFIXES, find_any, relative, walk
+from data_builders.reading.frames import Head, check_pattern, numbered, tables, tables_note, wide
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -24,10 +24,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import listing
-from data_builders.frames import Head, check_pattern, tables, tables_note, wide
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import listing
+from data_builders.reading.frames import Head, check_pattern, tables, tables_note, wide
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

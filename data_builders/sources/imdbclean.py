@@ -22,11 +22,11 @@ One row:  00/nm0000100_rm46373120_1955-1-6_2003.jpg,48,M,…,301,292,712,819
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative
-from data_builders.named import age
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, relative
+from data_builders.reading.named import age
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

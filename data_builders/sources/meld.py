@@ -23,11 +23,11 @@ One row:  1,I’m fine.,Joey,neutral,neutral,0,3,…   in dev_sent_emo.csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.clips import video, videos
-from data_builders.files import find
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import video, videos
+from data_builders.reading.files import find
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

@@ -35,11 +35,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.clips import video, videos
-from data_builders.files import find, find_any
-from data_builders.rows import columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.clips import video, videos
+from data_builders.reading.files import find, find_any
+from data_builders.reading.rows import columns, require, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

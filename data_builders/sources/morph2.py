@@ -23,10 +23,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.files import walk
-from data_builders.named import age, pictures
-from data_builders.rows import columns, rows
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import walk
+from data_builders.reading.named import age, pictures
+from data_builders.reading.rows import columns, rows
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

@@ -19,10 +19,10 @@ One row:  RAER/train/0001 64 3
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

@@ -29,9 +29,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.files import find, relative
-from data_builders.rows import words
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import parse_au

@@ -22,9 +22,9 @@ One row:  train_00001.jpg 5
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import raf
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, walk
+from data_builders.reading import raf
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, walk
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

@@ -21,7 +21,7 @@ One row:  train_0001.jpg 11
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders import raf
+from data_builders.reading import raf
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 

@@ -22,10 +22,10 @@ One row:  0001.jpg 0.5 0.3 0 0 0 0.2
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_builders import cells, raf
-from data_builders.cells import BadRow
-from data_builders.files import find
-from data_builders.rows import words
+from data_builders.reading import cells, raf
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import LABEL_SETS

@@ -22,8 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from data_builders.files import find_any, relative, subfolders
-from data_builders.folders import Place, class_records, places
+from data_builders.reading.files import find_any, relative, subfolders
+from data_builders.reading.folders import Place, class_records, places
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 

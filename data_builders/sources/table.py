@@ -18,9 +18,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from data_builders import cells
-from data_builders.cells import BadRow, BoxForm, Code
-from data_builders.rows import Row, columns, require, rows
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow, BoxForm, Code
+from data_builders.reading.rows import Row, columns, require, rows
 from data_builders.source import Source
 from facevlm.config import ConfigError, build
 from facevlm.record import Drop, FaceRecord, Split

@@ -22,11 +22,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, listing, relative, subfolders
-from data_builders.frames import thinned
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, listing, relative, subfolders
+from data_builders.reading.frames import thinned
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord
 from facevlm.vocab import AUS, pspi

@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders.cells import BadRow
-from data_builders.files import find, find_any, relative
-from data_builders.named import age, pictures
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, find_any, relative
+from data_builders.reading.named import age, pictures
 from data_builders.source import Note, Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data_builders import build
-from data_builders.files import subfolders, walk
+from data_builders.reading.files import subfolders, walk
 from data_builders.source import Source
 from data_builders.sources import SOURCES
 from facevlm import record

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from data_builders.cells import BadRow
+from data_builders.reading.cells import BadRow
 from facevlm.vocab import AUS, INTENSITY_LETTERS
 
 _CODE = re.compile(

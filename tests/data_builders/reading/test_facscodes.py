@@ -1,7 +1,7 @@
 import pytest
 
-from data_builders.cells import BadRow
-from data_builders.facscodes import levels, parse, parse_codes
+from data_builders.reading.cells import BadRow
+from data_builders.reading.facscodes import levels, parse, parse_codes
 
 
 @pytest.mark.parametrize(("text", "aus"), [

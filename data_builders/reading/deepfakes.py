@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data_builders.files import VIDEO_SUFFIXES, subfolders, system_file
+from data_builders.reading.files import VIDEO_SUFFIXES, subfolders, system_file
 from facevlm.config import ConfigError
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.files import walk
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import walk
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord
 

@@ -21,9 +21,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from data_builders.cells import BadRow
-from data_builders.files import VIDEO_SUFFIXES, system_file, walk
-from data_builders.frames import frame_number
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import VIDEO_SUFFIXES, system_file, walk
+from data_builders.reading.frames import frame_number
 from facevlm.config import ConfigError
 from facevlm.images import SUFFIXES
 from facevlm.vocab import AUS

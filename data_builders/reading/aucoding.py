@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.files import find, relative, system_file
-from data_builders.frames import Head, Merged, frame_number, merge, numbered, wide
-from data_builders.rows import words
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative, system_file
+from data_builders.reading.frames import Head, Merged, frame_number, merge, numbered, wide
+from data_builders.reading.rows import words
 from data_builders.source import Note, Source
 from facevlm.record import Drop, FaceRecord, Split
 from facevlm.vocab import AUS

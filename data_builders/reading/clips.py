@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from data_builders.cells import BadRow
-from data_builders.files import VIDEO_SUFFIXES, relative, walk
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import VIDEO_SUFFIXES, relative, walk
 
 
 def folder_path(folder: Path, root: Path) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import find, relative
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import find, relative
+from data_builders.reading.rows import words
 from data_builders.source import Source
 from facevlm.config import ConfigError
 from facevlm.record import Drop, FaceRecord, Split

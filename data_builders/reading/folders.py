@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_builders.files import VIDEO_SUFFIXES, subfolders, system_file, walk
+from data_builders.reading.files import VIDEO_SUFFIXES, subfolders, system_file, walk
 from data_builders.source import Source
 from facevlm.config import ConfigError
 from facevlm.images import SUFFIXES

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from data_builders.cells import BadRow
+from data_builders.reading.cells import BadRow
 from facevlm.config import ConfigError
 from facevlm.record import Drop
 

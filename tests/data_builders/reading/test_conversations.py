@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from data_builders import conversations
-from data_builders.cells import BadRow
-from data_builders.conversations import answer, objects, picture
+from data_builders.reading import conversations
+from data_builders.reading.cells import BadRow
+from data_builders.reading.conversations import answer, objects, picture
 from facevlm.config import ConfigError
 from facevlm.record import Drop
 

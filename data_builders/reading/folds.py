@@ -5,7 +5,7 @@ for Facial Action Unit Recognition", IJCAI 2022), which other papers take over; 
 first. LibreFace uses five folds instead: its numbers are not comparable.
 """
 
-from data_builders.cells import BadRow
+from data_builders.reading.cells import BadRow
 from facevlm.config import ConfigError
 from facevlm.record import Split
 

@@ -1,7 +1,7 @@
 import pytest
 
-from data_builders import folds
-from data_builders.cells import BadRow
+from data_builders.reading import folds
+from data_builders.reading.cells import BadRow
 from facevlm.config import ConfigError
 
 

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from data_builders import cells
-from data_builders.cells import BadRow
-from data_builders.files import walk
-from data_builders.rows import words
+from data_builders.reading import cells
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import walk
+from data_builders.reading.rows import words
 from data_builders.source import Note
 from facevlm.config import ConfigError
 from facevlm.images import SUFFIXES

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from data_builders.cells import BadRow
-from data_builders.rows import columns, require
+from data_builders.reading.cells import BadRow
+from data_builders.reading.rows import columns, require
 from facevlm.record import whole_file
 
 _MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_builders import cells, facscodes
-from data_builders.cells import BadRow
-from data_builders.files import subfolders, system_file
-from data_builders.frames import frame_number
-from data_builders.rows import Row, sheet
+from data_builders.reading import cells, facscodes
+from data_builders.reading.cells import BadRow
+from data_builders.reading.files import subfolders, system_file
+from data_builders.reading.frames import frame_number
+from data_builders.reading.rows import Row, sheet
 from data_builders.source import Note
 from facevlm.config import ConfigError
 from facevlm.images import SUFFIXES

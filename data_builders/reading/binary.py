@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from data_builders.cells import BadRow
+from data_builders.reading.cells import BadRow
 
 
 def words(names: Sequence[str]) -> list[str]:

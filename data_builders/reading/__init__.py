@@ -1,0 +1,1 @@
+"""What the readers of data sets share: label files, cells, folders, FACS codes, folds."""
