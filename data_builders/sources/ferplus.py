@@ -78,7 +78,7 @@ def read(root: Path, *, into: Path, majority: Majority = "strict") -> Iterator[F
             yield _joined(number, vote, row["pixels"], into, majority)
         except BadRow as e:
             yield Drop(name, e.reason, e.detail, USAGES.get(vote["Usage"], ""))
-    yield Note(f"{nameless} rows have no row name and were dropped (173 in the files as handed out)")
+    yield Note(f"{nameless} rows have no picture name and were dropped (173 in the files as handed out)")
 
 
 def _joined(number: int, vote: Row, pixels: str, into: Path, majority: Majority) -> FaceRecord:
