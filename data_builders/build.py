@@ -73,7 +73,7 @@ class Config:
     check_images: bool = doc("decode and hash every picture; false trusts the files", default=True)
     frames: int = doc("pictures to take of a clip, evenly spaced in time", default=8)
     near_duplicates: int | None = doc("bits (of 256) in which the hashes of two pictures may differ and still be the "
-                                      "same picture; null = do not compare", default=10)  # fmt: skip
+                                      "same picture; null = do not compare", default=12)  # fmt: skip
     against: list[str] = doc("other sets' folders: a training picture that is in their test or val split is dropped",
                              default_factory=list)  # fmt: skip
     limit: int | None = doc("read only this many rows of the source, to try a config", default=None)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from data_builders.reading.files import VIDEO_SUFFIXES, system_file
-from facevlm.images import SUFFIXES, ImageError, crop, decode
+from facevlm.images import SUFFIXES, ImageError, crop, decode, sketch
 from facevlm.record import encodable, whole_file
 
 HASH_BYTES = 32
@@ -125,12 +125,12 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
         found = None
         if decoding:
             if row["before"] is not None:
-                decode(root / row["before"], grey=True)
+                sketch(root / row["before"], _SIDE)
             for i, name in enumerate(shown):
-                picture = decode(root / name, grey=True)
+                cut = box is not None and not frames  # a clip is shown whole, see FaceRecord.still_box
+                picture = crop(decode(root / name, grey=True), tuple(box)) if cut else sketch(root / name, _SIDE)
                 if i == len(shown) // 2:
-                    still = box is not None and not frames  # a clip is shown whole, see FaceRecord.still_box
-                    found = perceptual_hash(crop(picture, (box[0], box[1], box[2], box[3])) if still else picture)
+                    found = perceptual_hash(picture)
     except ImageError as e:
         return {"reason": e.reason, "detail": str(e), "frames": [], "hash": None}
     except OSError as e:  # no permission, a name longer than the system takes, a disk that fails

@@ -159,6 +159,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\nSee --help for the keys.\n")
 
 
+def _switched(cls: type, argv: Sequence[str]) -> list[str]:
+    """The arguments with "--ray" written out as "--ray=true", where `ray` is true or false and no value follows."""
+    switches = {f"--{name}".replace("_", "-") for name, hint in typing.get_type_hints(cls).items() if hint is bool}
+    alone = [following.lower() not in ("true", "false") for following in [*argv[1:], ""]]
+    return [f"{item}=true" if item.replace("_", "-") in switches and bare else item
+            for item, bare in zip(argv, alone, strict=True)]  # fmt: skip
+
+
 def load(cls: type[T], about: str | None, argv: Sequence[str] | None = None, inputs: str | None = None) -> T:
     """Parse a command line into a config; on a fault print it and exit with 2, without a traceback.
 
@@ -175,7 +183,7 @@ def load(cls: type[T], about: str | None, argv: Sequence[str] | None = None, inp
     for name in names:
         parser.add_argument(f"--{name.replace('_', '-')}", f"--{name}", dest=name, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="laid over the file; a.b=1 reaches inside")
-    args = parser.parse_intermixed_args(argv)
+    args = parser.parse_intermixed_args(_switched(cls, sys.argv[1:] if argv is None else argv))
     given = [f"{name}={getattr(args, name)}" for name in names if getattr(args, name) is not None]
     loose = [item for item in args.overrides if not re.match(r"[A-Za-z_][\w.]*=", item)]
     given += [item for item in args.overrides if item not in loose]

@@ -7,7 +7,7 @@ differ from those it was trained on (EXIF rotation, transparency and scaling are
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,19 +52,50 @@ def decode(source: Path | str | bytes, limits: Limits | None = None, grey: bool 
     Args:
         source: a path, or the bytes of a file. Where no file has that very name, "x.mp4#t=1.5" is the frame that a
             video shows at a second, and "x.avi#frame=12" its frame by number, from 0; see `facevlm.video`.
-        grey: luminance alone, in mode L. Of a JPEG all bytes are still read, but a third less is computed: for checks
-            and hashes.
+        grey: luminance alone, in mode L: a third less work for a JPEG, of which still all bytes are read.
 
     Raises:
         ImageError: missing, empty, too large, too small, not an allowed format, or damaged.
     """
-    limits = limits or Limits()
+
+    def finish(picture: Image.Image) -> Image.Image:
+        if grey:
+            picture.draft("L", picture.size)
+        ImageOps.exif_transpose(picture, in_place=True)  # in place, for it copies even what stands upright
+        return _luminance(picture) if grey else _rgb(picture)
+
+    return _decoded(source, limits or Limits(), finish)
+
+
+def sketch(source: Path | str | bytes, side: int, limits: Limits | None = None) -> Image.Image:
+    """A whole picture, upright, as `side` x `side` pixels of luminance: what a check and a hash need.
+
+    As strict as `decode`, and up to four times as fast: a JPEG is read to its end, but only a half, a quarter or an
+    eighth of its size is computed.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+
+    def finish(picture: Image.Image) -> Image.Image:
+        # The part of the pixels that the picture fills, to a fraction: without it sizes that do not divide shift it.
+        drafted = picture.draft("L", (side, side))
+        if drafted is None:
+            ImageOps.exif_transpose(picture, in_place=True)
+        small = _luminance(picture).resize((side, side), Image.Resampling.HAMMING, drafted and drafted[1], 2.0)
+        return small if drafted is None else ImageOps.exif_transpose(small)
+
+    return _decoded(source, limits or Limits(), finish)
+
+
+def _decoded(source: Path | str | bytes, limits: Limits,
+             finish: Callable[[Image.Image], Image.Image]) -> Image.Image:  # fmt: skip
     name = "the given bytes" if isinstance(source, bytes) else str(source)
     if not isinstance(source, bytes):
         path = Path(source)
         if not path.is_file():
             if frame := _FRAME.fullmatch(name):
-                return _frame(frame, limits).convert("L" if grey else "RGB")
+                return finish(_frame(frame, limits))
             raise ImageError("file missing", name)
         if path.stat().st_size > limits.max_bytes:
             raise ImageError("file too large", f"{name} has {path.stat().st_size} bytes, limit {limits.max_bytes}")
@@ -83,13 +114,7 @@ def decode(source: Path | str | bytes, limits: Limits | None = None, grey: bool 
                 raise ImageError("too many pixels", f"{name} is {width} x {height}, limit {limits.max_pixels} pixels")
             if min(width, height) < limits.min_side:
                 raise ImageError("too small", f"{name} is {width} x {height}, limit {limits.min_side} a side")
-            if grey:
-                picture.draft("L", picture.size)
-            ImageOps.exif_transpose(picture, in_place=True)  # in place, for it copies even what stands upright
-            if grey and picture.mode == "L" and "transparency" not in picture.info:
-                picture.load()
-                return picture
-            return _rgb(picture).convert("L") if grey else _rgb(picture)
+            return finish(picture)
     except ImageError:
         raise
     except Image.DecompressionBombError as e:
@@ -109,6 +134,13 @@ def _frame(name: re.Match[str], limits: Limits) -> Image.Image:
 
     second, index = name["second"], name["index"]
     return decode_frame(name["video"], float(second) if second else None, int(index) if index else None, limits)
+
+
+def _luminance(picture: Image.Image) -> Image.Image:
+    if picture.mode == "L" and "transparency" not in picture.info:
+        picture.load()
+        return picture
+    return _rgb(picture).convert("L")
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

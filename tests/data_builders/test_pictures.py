@@ -278,7 +278,7 @@ def test_a_file_that_may_not_be_read_is_dropped_and_ends_no_build(root, monkeypa
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "a.png")
 
-    monkeypatch.setattr(pictures, "decode", refuse)
+    monkeypatch.setattr(pictures, "sketch", refuse)
     assert looked(root)["reason"] == "unreadable file"
 
 

@@ -247,3 +247,19 @@ def test_plug_finds_entries_of_the_table_and_dotted_paths() -> None:
 def test_plug_refuses_what_it_cannot_find(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config.plug({"mine": len}, name, "reward")
+
+
+@dataclasses.dataclass(frozen=True)
+class Switched:
+    name: str = "x"
+    check_images: bool = True
+    ray: bool = False
+
+
+@pytest.mark.parametrize(("argv", "wanted"), [
+    (["--ray", "name=a"], (True, True, "a")), (["--ray", "--check-images", "false"], (True, False, "x")),
+    (["--ray=false", "--check_images"], (False, True, "x")), (["name=--ray"], (False, True, "--ray")),
+])  # fmt: skip
+def test_what_is_true_or_false_is_switched_on_by_its_name_alone(argv, wanted):
+    loaded = config.load(Switched, None, argv)
+    assert (loaded.ray, loaded.check_images, loaded.name) == wanted

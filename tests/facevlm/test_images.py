@@ -19,6 +19,7 @@ from facevlm.images import (
     fit,
     load_face,
     region_boxes,
+    sketch,
     square_origin,
 )
 from facevlm.tiny.faces import look, render
@@ -357,3 +358,5 @@ def test_grey_finds_a_file_cut_short_and_turns_what_lies_on_its_side(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ImageError, match="damaged image"):
         decode(path, grey=True)
+    with pytest.raises(ImageError, match="damaged image"):
+        sketch(path, 16)
