@@ -71,6 +71,9 @@ class Config:
                                    "dropped, and its gold answer must read back as its labels; null = every label "
                                    "will do; [] = check none", default=None)  # fmt: skip
     check_images: bool = doc("decode and hash every picture; false trusts the files", default=True)
+    faces: str | None = doc("package.module:function of yours that is given each picture (Pillow, upright RGB, cut to "
+                            "the face box) and says whether it shows a face; those without are dropped",
+                            default=None)  # fmt: skip
     frames: int = doc("pictures to take of a clip, evenly spaced in time", default=8)
     near_duplicates: int | None = doc("bits (of 256) in which the hashes of two pictures may differ and still be the "
                                       "same picture; null = do not compare", default=12)  # fmt: skip
@@ -241,7 +244,7 @@ def _read(config: Config, draft: Draft, items: Iterator[Item | Note], root: Path
 
 def _look(config: Config, draft: Draft, chunks: Iterable[int], root: Path) -> None:
     """Decode, hash and cut clips into frames, in parallel, while labels are still being read."""
-    make = partial(draft.examiner, root, config.frames, config.check_images)
+    make = partial(draft.examiner, root, config.frames, config.check_images, config.faces)
     _progress(config, draft, "pictures", make, chunks, config.workers or os.cpu_count() or 1)
 
 

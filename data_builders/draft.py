@@ -34,12 +34,14 @@ from data_builders.duplicates import Rows
 from data_builders.runner import Work
 from data_builders.teacher import Kind, Teacher, make
 from facevlm.answer import Mode
-from facevlm.config import ConfigError
+from facevlm.config import ConfigError, plug
 from facevlm.record import SCHEMA, Drop, FaceRecord, from_row, to_table, whole_file
 
 Dropped = Mapping[int, tuple[str, str]]
 """Place of a record in the whole set -> reason and detail."""
 
+_DETECTORS: dict[str, pictures.ShowsFace] = {}
+"""None is built in: each good one needs a model file."""
 _SAME = ("workers", "ray", "overwrite", "fresh")
 """Settings that do not change what comes out."""
 _BUDGET = ("budget_requests", "budget_tokens", "concurrency", "timeout", "retries", "api_key_env", "url")
@@ -168,12 +170,14 @@ class Draft:
         """A record's place in the whole set."""
         return chunk * self.chunk_rows + row
 
-    def examiner(self, root: Path, frames: int, decoding: bool) -> Work:
-        """Looks at a chunk's pictures."""
-        return partial(self._examine, root=root, frames=frames, decoding=decoding)
+    def examiner(self, root: Path, frames: int, decoding: bool, faces: str | None) -> Work:
+        """Looks at a chunk's pictures; a detector is loaded once."""
+        detector = None if faces is None else plug(_DETECTORS, faces, "face detector")
+        return partial(self._examine, root=root, frames=frames, decoding=decoding, detector=detector)
 
-    def _examine(self, chunk: int, root: Path, frames: int, decoding: bool) -> None:
-        pictures.examine(self.path("labels", chunk), self.path("pictures", chunk), root, frames, decoding)
+    def _examine(self, chunk: int, root: Path, frames: int, decoding: bool,
+                 detector: pictures.ShowsFace | None) -> None:  # fmt: skip
+        pictures.examine(self.path("labels", chunk), self.path("pictures", chunk), root, frames, decoding, detector)
 
     def findings(self, chunk: int) -> pa.Table | None:
         """What was found in a chunk's pictures; None if nobody looked."""

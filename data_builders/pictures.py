@@ -7,7 +7,7 @@ frequencies: 256 bits that stay almost the same when a picture is scaled, compre
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,13 +108,19 @@ def _natural(name: str) -> tuple[list[int | str], str]:
     return ([int(part) if i % 2 else part for i, part in enumerate(parts)], name)
 
 
-def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict[str, Any]:
+ShowsFace = Callable[[Image.Image], bool]
+"""A face detector of the user's: an upright RGB picture, cut to the face box where there is one -> is there a face?"""
+
+
+def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool,
+         shows_face: ShowsFace | None = None) -> dict[str, Any]:  # fmt: skip
     """The findings on one record.
 
     Args:
         row: its media, span, frames, before, box.
         n_frames: pictures to take of a clip.
         decoding: False only turns clips into frames, and trusts the files.
+        shows_face: asked about the picture, of a clip about the middle one; None = nobody is.
     """
     frames, box = row["frames"] or [], row["box"]
     try:
@@ -131,6 +137,10 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
                 picture = crop(decode(root / name, grey=True), tuple(box)) if cut else sketch(root / name, _SIDE)
                 if i == len(shown) // 2:
                     found = perceptual_hash(picture)
+                    if shows_face is not None:
+                        whole = decode(root / name)
+                        if not shows_face(crop(whole, tuple(box)) if cut else whole):
+                            raise ImageError("no face", f"the detector finds none in {root / name}")
     except ImageError as e:
         return {"reason": e.reason, "detail": str(e), "frames": [], "hash": None}
     except OSError as e:  # no permission, a name longer than the system takes, a disk that fails
@@ -138,9 +148,10 @@ def look(root: Path, row: dict[str, Any], n_frames: int, decoding: bool) -> dict
     return {"reason": None, "detail": None, "frames": frames, "hash": found}
 
 
-def examine(chunk: Path, findings: Path, root: Path, n_frames: int, decoding: bool) -> None:
+def examine(chunk: Path, findings: Path, root: Path, n_frames: int, decoding: bool,
+            shows_face: ShowsFace | None = None) -> None:  # fmt: skip
     """Look at the pictures of a chunk's records and write what was found, row for row."""
     rows = pq.read_table(chunk, columns=["media", "span", "frames", "before", "box"]).to_pylist()
-    found = [look(root, row, n_frames, decoding) for row in rows]
+    found = [look(root, row, n_frames, decoding, shows_face) for row in rows]
     with whole_file(findings) as draft:
         pq.write_table(pa.Table.from_pylist(found, schema=FINDINGS), draft)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from data_builders import build, rationale
 from data_builders.sources import SOURCES
@@ -155,6 +156,18 @@ def test_no_record_kept_is_an_error_with_the_reasons(tmp_path, label_file):
     with pytest.raises(ConfigError, match=r"(?s)(?=.*unknown label 1, e\.g\. also.png)(?=.*file missing 1, e\.g\.)"):
         build.build(make(tmp_path / "out", source="table", root=str(root), options=TABLE))
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_in_which_a_detector_finds_no_face_are_dropped(tmp_path, draw, label_file, monkeypatch):
+    draw("dark.png")
+    Image.new("RGB", (32, 32), (200, 180, 160)).save(tmp_path / "set" / "light.png")
+    root = label_file("file,who,emo,AU12\ndark.png,p,happy,1\nlight.png,q,happy,1\n")
+    (tmp_path / "eyes.py").write_text("def light(picture):\n    return picture.getpixel((0, 0))[0] > 100\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    tally = build.build(make(tmp_path / "out", source="table", root=str(root), options=TABLE, faces="eyes:light"))
+    assert tally.dropped == {"no face": 1} and tally.kept == 1
+    with pytest.raises(ConfigError, match="face detector"):
+        build.build(make(tmp_path / "b", source="table", root=str(root), options=TABLE, faces="eyes:none"))
 
 
 def test_a_limit_reads_only_the_first_rows(tmp_path):
