@@ -52,7 +52,8 @@ be passed on: exports never hold them, and a push is refused.
 
 Tested on: **files** are hand-made files of a few pixels in the owners' layout, as public loaders show it, with each
 known fault; **recalled** is the same in a layout that is known from memory only, so that the reader accepts variants,
-says what it found and refuses rather than guess; no reader was run on its owners' own copy unless it says so.
+says what it found and refuses rather than guess. **Its label files** were read whole, and gave the counts that the
+owners state; their pictures were not at hand.
 
 """
 
@@ -60,7 +61,7 @@ says what it found and refuses rather than guess; no reader was run on its owner
 def document(sources: Mapping[str, Source]) -> str:
     """docs/datasets.md: every data set with its labels, licence, options and published counts."""
     head = ["source", "data set", "labels", "licence", "share", "tested on"]
-    tested = {"checked": "files", "recalled": "recalled", "real": "the data itself"}
+    tested = {"checked": "files", "recalled": "recalled", "labels": "its label files", "real": "the data itself"}
     body = [[f"`{s.name}`", s.title, ", ".join(s.tasks), s.licence, "yes" if s.share else "no", tested[s.layout]]
             for s in sources.values()]  # fmt: skip
     parts = [_HEAD + report.grid(head, body)]

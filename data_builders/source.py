@@ -34,9 +34,10 @@ class Source:
     """What the root must hold, in one line."""
     share: bool = False
     """Whether the licence lets pixels be passed on. False: they are never embedded, and a push is refused."""
-    layout: Literal["checked", "recalled", "real"] = "checked"
+    layout: Literal["checked", "recalled", "labels", "real"] = "checked"
     """checked: the files' layout is known from public loaders; recalled: from memory, so that the reader is tolerant,
-    says what it found, and refuses rather than guess; real: the reader was run on the data itself."""
+    says what it found, and refuses rather than guess; labels: the owners' own label files were read whole; real: the
+    reader was run on the data itself."""
     published: Mapping[str, int] = field(default_factory=dict)
     """Rows that the owners state, by split ("train", "val", "test") or "" for all: printed beside what was read."""
     extracts: bool = False

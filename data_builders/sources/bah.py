@@ -76,4 +76,5 @@ SOURCE = Source(
     licence="BAH EULA: research, no passing on",
     needs="Videos, and the authors' dataset-splits/video-level/BAH_DB/split-0",
     published={"train": 616, "val": 110, "test": 392},
+    layout="labels",
 )

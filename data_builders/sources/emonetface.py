@@ -230,6 +230,6 @@ HQ_FILES = Source(
 )  # fmt: skip
 BINARY_FILES = Source(
     name="emonetface-binary-files", title="EmoNet-Face Binary (csv)", read=read_binary_files, tasks=("words",),
-    licence="CC-BY-4.0", needs="binary.csv and a folder of pictures", share=True, layout="recalled",
+    licence="CC-BY-4.0", needs="binary.csv and a folder of pictures", share=True, layout="labels",
     published={"": 19_999},
 )  # fmt: skip

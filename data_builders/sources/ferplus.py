@@ -163,7 +163,7 @@ _LICENCE = "votes MIT; pictures as FER2013: none stated, scraped from the web"
 _PUBLISHED = {"train": 28_558, "val": 3_579, "test": 3_573}
 CSV = Source(
     name="ferplus", title="FER+", read=read, tasks=("emotion", "votes"), licence=_LICENCE, extracts=True,
-    needs="fer2013new.csv and fer2013.csv", published=_PUBLISHED,
+    needs="fer2013new.csv and fer2013.csv", published=_PUBLISHED, layout="labels",
 )  # fmt: skip
 FOLDERS = Source(
     name="ferplus-folders", title="FER+ (folders)", read=read_folders, tasks=("emotion", "votes"), licence=_LICENCE,

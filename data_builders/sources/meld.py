@@ -98,4 +98,5 @@ SOURCE = Source(
     licence="GPL-3.0 labels; videos of a television series, for research",
     needs="train_sent_emo.csv, dev_sent_emo.csv, test_sent_emo.csv and the folders of videos",
     published={"train": 9_989, "val": 1_109, "test": 2_610},
+    layout="labels",
 )

@@ -101,4 +101,5 @@ SOURCE = Source(
     licence="SCUT-FBP5500 terms: non-commercial research",
     needs="Images/ and train_test_files/, or the repository's data/<k>/ lists",
     published={"": 5_500},
+    layout="labels",
 )
