@@ -170,7 +170,7 @@ class Draft:
         """A record's place in the whole set."""
         return chunk * self.chunk_rows + row
 
-    def examiner(self, root: Path, frames: int, decoding: bool, faces: str | None) -> Work:
+    def examiner(self, root: Path, frames: int, decoding: bool, faces: str | None = None) -> Work:
         """Looks at a chunk's pictures; a detector is loaded once."""
         detector = None if faces is None else plug(_DETECTORS, faces, "face detector")
         return partial(self._examine, root=root, frames=frames, decoding=decoding, detector=detector)

@@ -4,6 +4,7 @@ A piece of work reads one file and writes another whole, so that whatever is kil
 does not depend on who did it.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -96,18 +97,8 @@ def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int)
             pool.shutdown(cancel_futures=True)
 
 
-class _Actor:
-    """A worker on the cluster: builds the work once, then does chunk after chunk."""
-
-    def __init__(self, make: Callable[[], Work]) -> None:
-        self.work = make()
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        self.work(int(row["item"]))
-        return row
-
-
 def _on_ray(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> Iterator[int]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
     try:
         import ray.data
     except ImportError as e:
@@ -115,9 +106,21 @@ def _on_ray(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> It
     if not chunks:
         return
     if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False  # ours shows records, not Ray's blocks
     rows = ray.data.from_items(list(chunks), override_num_blocks=len(chunks))
-    done = rows.map(_Actor, fn_constructor_args=(make,), concurrency=(1, workers))
+
+    class Actor:
+        """A worker on the cluster: builds the work once, then does chunk after chunk."""
+
+        def __init__(self) -> None:
+            self.work = make()
+
+        def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+            self.work(int(row["item"]))
+            return row
+
+    done = rows.map(Actor, compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers))
     for row in done.iter_rows():
         yield int(row["item"])

@@ -162,9 +162,9 @@ class _Parser(argparse.ArgumentParser):
 def _switched(cls: type, argv: Sequence[str]) -> list[str]:
     """The arguments with "--ray" written out as "--ray=true", where `ray` is true or false and no value follows."""
     switches = {f"--{name}".replace("_", "-") for name, hint in typing.get_type_hints(cls).items() if hint is bool}
-    alone = [following.lower() not in ("true", "false") for following in [*argv[1:], ""]]
-    return [f"{item}=true" if item.replace("_", "-") in switches and bare else item
-            for item, bare in zip(argv, alone, strict=True)]  # fmt: skip
+    valued = {i - 1 for i, item in enumerate(argv) if item.lower() in ("true", "false")}
+    return [f"{item}=true" if item.replace("_", "-") in switches and i not in valued else item
+            for i, item in enumerate(argv)]  # fmt: skip
 
 
 def load(cls: type[T], about: str | None, argv: Sequence[str] | None = None, inputs: str | None = None) -> T:

@@ -105,7 +105,7 @@ def test_the_card_shows_it_all(done):
                 "| AU12 lip corner puller | 1 / 2 | 0 / 0 | 0 / 0 |", "| female | 1 | 0 | 1 |", "| mine only | 4 |",
                 "| near-duplicate of test | 1 |"):  # fmt: skip
         assert row in text, row
-    assert "hashes within 10 of 256 bits are the same picture: near-duplicate of test 1" in text
+    assert "hashes within 12 of 256 bits are the same picture: near-duplicate of test 1" in text
 
 
 def test_labels_alone_can_be_built(done):
