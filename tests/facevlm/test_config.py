@@ -258,7 +258,8 @@ class Switched:
 
 @pytest.mark.parametrize(("argv", "wanted"), [
     (["--ray", "name=a"], (True, True, "a")), (["--ray", "--check-images", "false"], (True, False, "x")),
-    (["--ray=false", "--check_images"], (False, True, "x")), (["name=--ray"], (False, True, "--ray")), ([], (False, True, "x")),
+    (["--ray=false", "--check_images"], (False, True, "x")),
+    (["name=--ray"], (False, True, "--ray")), ([], (False, True, "x")),
 ])  # fmt: skip
 def test_what_is_true_or_false_is_switched_on_by_its_name_alone(argv, wanted):
     loaded = config.load(Switched, None, argv)
