@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import card_text, leakage
-from eval.card_tables import analyses, judgements, results, table
+from eval import leakage
+from eval.cards import text as card_text
+from eval.cards.tables import analyses, judgements, results, table
 from eval.compare import protocol_of, read_run
 from eval.fairness import FairnessConfig, assess, matched, records_of
-from eval.figures import METRICS, Run
-from eval.lineage import Stage, lineage, run_of
-from eval.seen import faces_of, learned
-from eval.subgroups import carried
+from eval.groups.subgroups import carried
+from eval.leaks.lineage import Stage, lineage, run_of
+from eval.leaks.seen import faces_of, learned
+from eval.pages.figures import METRICS, Run
 from facevlm.checkpoint import folder, pixel_budget, read_facts
 from facevlm.config import ConfigError, doc, load, read_yaml, versions
 from facevlm.record import whole_file

@@ -6,11 +6,11 @@
 import sys
 from pathlib import Path
 
-from eval.benchmark import Benchmark, Protocol, find_aus
 from eval.benchmarks import BENCHMARKS
+from eval.frame.benchmark import Benchmark, Protocol, find_aus
+from eval.frame.statistic import Metric
 from eval.readers import READERS
 from eval.scores import SCORES
-from eval.statistic import Metric
 from facevlm.tasks import TASKS
 
 _TESTED = {
@@ -35,7 +35,7 @@ python -m eval.run --config configs/eval/disfa.yaml protocol=disfa-8 model=runs/
 `benchmark` names a data set and `protocol` one of its protocols (by default the first); `records` is a folder made by
 `data_builders.build` from that data set, and any other is refused; where a benchmark is over several sets, name their
 folders with commas between. `benchmark=table` takes any records. A protocol of your own is an
-`eval.benchmark.Benchmark`, named as `package.module:attribute`.
+`eval.frame.benchmark.Benchmark`, named as `package.module:attribute`.
 
 Which split a set's readers call test, and where the owners give none, is told in [datasets.md](datasets.md); what is
 known against comparing a number with a published one stands below each table, and in every result. The papers' own

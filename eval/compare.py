@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.benchmark import Protocol
-from eval.figures import Run, difference_in_words, headline
-from eval.flips import counts, in_words, pairs
-from eval.folders import read_together
-from eval.job import EvalConfig, find
-from eval.predictions import Key, Prediction, read_predictions
-from eval.report import write_report
+from eval.frame.benchmark import Protocol
+from eval.frame.folders import read_together
+from eval.frame.job import EvalConfig, find
+from eval.frame.predictions import Key, Prediction, read_predictions
+from eval.frame.scoring import score, statistics
+from eval.frame.statistic import Statistic, number
+from eval.pages.figures import Run, difference_in_words, headline
+from eval.pages.flips import counts, in_words, pairs
+from eval.pages.report import write_report
 from eval.scores import SCORES
-from eval.scoring import score, statistics
-from eval.statistic import Statistic, number
 from facevlm.config import ConfigError, build, doc, load, write_resolved
 from facevlm.metrics import SumStatistic, holm, paired_bootstrap, permutation_test
 from facevlm.record import RecordSet, whole_file

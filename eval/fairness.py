@@ -15,17 +15,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from eval import counterfactual
-from eval.benchmark import Protocol, face_of
 from eval.compare import protocol_of, read_run
-from eval.composition import caveats
-from eval.disparity import LEAST, Batch, Settings, Table, corrected, disparities
-from eval.fairness_page import verdict, write_page
-from eval.figures import Run
-from eval.folders import read_together
-from eval.predictions import Key, Prediction
-from eval.rates import class_batches, metric_batches, tested_metrics
-from eval.subgroups import AGES, Factor, carried, factors
+from eval.frame.benchmark import Protocol, face_of
+from eval.frame.folders import read_together
+from eval.frame.predictions import Key, Prediction
+from eval.groups import counterfactual
+from eval.groups.composition import caveats
+from eval.groups.disparity import LEAST, Batch, Settings, Table, corrected, disparities
+from eval.groups.fairness_page import verdict, write_page
+from eval.groups.rates import class_batches, metric_batches, tested_metrics
+from eval.groups.subgroups import AGES, Factor, carried, factors
+from eval.pages.figures import Run
 from facevlm.config import ConfigError, doc, load, write_resolved
 from facevlm.record import FaceRecord, whole_file
 

@@ -18,11 +18,11 @@ from typing import Any
 from PIL.Image import Image
 from tqdm import tqdm
 
-from eval.evidence import Evidence, Findings
-from eval.faithful_job import FaithfulConfig, Job, prepare, resume
-from eval.faithful_page import write_page
-from eval.inquiry import PLAIN, Inquiry, Said, plain, to_line, write_answers
-from eval.measured import FEW, FEW_PEOPLE
+from eval.faithfulness.evidence import Evidence, Findings
+from eval.faithfulness.inquiry import PLAIN, Inquiry, Said, plain, to_line, write_answers
+from eval.faithfulness.job import FaithfulConfig, Job, prepare, resume
+from eval.faithfulness.measured import FEW, FEW_PEOPLE
+from eval.faithfulness.page import write_page
 from eval.probes import PROBES
 from facevlm.config import ConfigError, load, versions, write_resolved
 from facevlm.generate import Generator, Request, engine

@@ -17,14 +17,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from eval.counterfactual import PAIR, SUBGROUP
-from eval.disparity import LEAST, Settings
-from eval.folders import folders, read_together
-from eval.judgement_page import page, verdict
-from eval.judgements import JUDGEMENTS, Judgement, question
-from eval.perception import Judged, summary
-from eval.predictions import Key
-from eval.sheet import write_sheet
+from eval.frame.folders import folders, read_together
+from eval.frame.predictions import Key
+from eval.groups.counterfactual import PAIR, SUBGROUP
+from eval.groups.disparity import LEAST, Settings
+from eval.groups.judgement_page import page, verdict
+from eval.groups.judgements import JUDGEMENTS, Judgement, question
+from eval.groups.perception import Judged, summary
+from eval.pages.sheet import write_sheet
 from facevlm.checkpoint import folder, pixel_budget
 from facevlm.config import ConfigError, doc, load, versions, write_resolved
 from facevlm.generate import EngineName, Generator, LabelProbs, Request, engine

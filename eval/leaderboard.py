@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.benchmark import Benchmark, Protocol, pick
 from eval.benchmarks import BENCHMARKS
-from eval.figures import METRICS, decimal, in_brackets
+from eval.frame.benchmark import Benchmark, Protocol, pick
+from eval.pages.figures import METRICS, decimal, in_brackets
 from facevlm.config import ConfigError, build, doc, load, plug, read_yaml
 
 FILE = Path(__file__).with_suffix(".yaml")

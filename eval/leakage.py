@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from eval.hashes import MOST, SAME, nearest
-from eval.lineage import lineage
-from eval.seen import Faces, codes, faces_in, faces_of, learned
+from eval.leaks.hashes import MOST, SAME, nearest
+from eval.leaks.lineage import lineage
+from eval.leaks.seen import Faces, codes, faces_in, faces_of, learned
 from facevlm.config import ConfigError, doc, load, write_resolved
 from facevlm.record import RecordSet, whole_file
 from facevlm.tiny.population import SOURCE_SUBJECTS

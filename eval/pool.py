@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.benchmark import Protocol
 from eval.compare import protocol_of, read_run
-from eval.figures import Run, headline
-from eval.predictions import Prediction
-from eval.result import write_result
-from eval.scoring import fold_means, score, subjects, values
+from eval.frame.benchmark import Protocol
+from eval.frame.predictions import Prediction
+from eval.frame.result import write_result
+from eval.frame.scoring import fold_means, score, subjects, values
+from eval.pages.figures import Run, headline
 from facevlm.config import ConfigError, doc, load, write_resolved
 
 

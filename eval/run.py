@@ -18,16 +18,17 @@ from typing import Any
 from PIL.Image import Image
 from tqdm import tqdm
 
-from eval import choice_on_test, leakage
-from eval.benchmark import face_of, truth
-from eval.figures import Run, headline
-from eval.job import EvalConfig, Job, find_reader, prepare, resume
-from eval.predictions import Prediction, to_line, with_truth, write_predictions
-from eval.question import Question
-from eval.reading import Asked
-from eval.report import write_report
-from eval.samples import write_samples
-from eval.scoring import over_folds, score
+from eval import leakage
+from eval.elsewhere.reading import Asked
+from eval.frame.benchmark import face_of, truth
+from eval.frame.job import EvalConfig, Job, find_reader, prepare, resume
+from eval.frame.predictions import Prediction, to_line, with_truth, write_predictions
+from eval.frame.question import Question
+from eval.frame.samples import write_samples
+from eval.frame.scoring import over_folds, score
+from eval.leaks import choice_on_test
+from eval.pages.figures import Run, headline
+from eval.pages.report import write_report
 from facevlm.config import ConfigError, load, versions, write_resolved
 from facevlm.generate import Generator, LabelProbs, Reply, Request, engine
 from facevlm.images import ImageError, load_face

@@ -16,19 +16,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eval import gold
-from eval.benchmark import face_of, truth
-from eval.figures import headline
-from eval.given import Given, Source, open_source
-from eval.job import Job, find_reader
-from eval.matching import Face, Matched, matched
-from eval.predictions import Prediction, with_truth
-from eval.question import Question
-from eval.reading import Asked
-from eval.result import write_result
+from eval.elsewhere import gold
+from eval.elsewhere.given import Given, Source, open_source
+from eval.elsewhere.job import ScoreConfig, Truths, open_truth
+from eval.elsewhere.matching import Face, Matched, matched
+from eval.elsewhere.reading import Asked
+from eval.frame.benchmark import face_of, truth
+from eval.frame.job import Job, find_reader
+from eval.frame.predictions import Prediction, with_truth
+from eval.frame.question import Question
+from eval.frame.result import write_result
+from eval.frame.scoring import over_folds, score
+from eval.pages.figures import headline
 from eval.run import caveats
-from eval.score_job import ScoreConfig, Truths, open_truth
-from eval.scoring import over_folds, score
 from facevlm.config import ConfigError, load, versions, write_resolved
 from facevlm.record import whole_file
 

@@ -11,8 +11,8 @@ import pytest
 
 from data_builders.sources import SOURCES
 from eval.benchmarks import BENCHMARKS
-from eval.faithful_job import FaithfulConfig
-from eval.job import EvalConfig
+from eval.faithfulness.job import FaithfulConfig
+from eval.frame.job import EvalConfig
 from facevlm import mix
 from facevlm.config import load, plug
 

@@ -1,6 +1,5 @@
 """The benchmarks by name. A new one is a file beside this one and a line here."""
 
-from eval.benchmark import Benchmark
 from eval.benchmarks import (
     affectnet,
     affwild2,
@@ -43,6 +42,7 @@ from eval.benchmarks import (
     unbc,
     utkface,
 )
+from eval.frame.benchmark import Benchmark
 
 BENCHMARKS: dict[str, Benchmark] = {
     "synthetic": synthetic.SYNTHETIC,

@@ -8,8 +8,8 @@ UAR), which the readers call test. Seven classes are the same part without conte
 
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, VAL_IS_TEST
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, VAL_IS_TEST
 from facevlm.record import FaceRecord
 from facevlm.vocab import LABEL_SETS
 

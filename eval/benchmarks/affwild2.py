@@ -6,8 +6,8 @@ The test labels are withheld: the validation set is what can be reported, and wh
 who the people are: a subject is one face of one video.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import VAL_IS_TEST
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import VAL_IS_TEST
 
 PAPER = "Kollias 2022, CVPR Workshops, ABAW challenges"
 VIDEOS = "intervals are by face of a video; a person in several videos counts as several"

@@ -3,8 +3,8 @@
     FaceRecord(source="agedb", split="test", subject="MariaCallas", attributes={"age": "35", "gender": "female"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_SPLIT
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_SPLIT
 
 AGEDB = Benchmark(
     name="agedb",

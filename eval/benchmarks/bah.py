@@ -3,8 +3,8 @@
     FaceRecord(source="bah", split="test", subject="82593", attributes={"ambivalence": "no"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 
 BAH = Benchmark(
     name="bah",

@@ -5,7 +5,7 @@
 Three folds by person, as DISFA's (see there). A code of 9 is not labelled, and neither right nor wrong.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.folds import BP4D as FOLDS
 from facevlm.record import FaceRecord
 from facevlm.vocab import PROTOCOLS

@@ -3,8 +3,8 @@
     FaceRecord(source="caer-s", split="test", label_set="caer", emotion="happiness")
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, ONE_FRAME_RATE
 
 PAPER = "Lee, Kim, Kim, Park & Sohn 2019, ICCV"
 SCENES = "often several people are in the picture, and none is boxed: it is open whose emotion is meant"

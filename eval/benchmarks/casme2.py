@@ -6,8 +6,8 @@ UF1 is the macro F1 and UAR the mean recall, of all people's clips pooled: most 
 person held out, their runs laid together with `eval.pool`; a model that never saw the set is run once.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import APEX
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import APEX
 
 CASME2 = Benchmark(
     name="casme2",

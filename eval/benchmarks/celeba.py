@@ -9,7 +9,7 @@ asked as the other 39 are.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol, aspect
+from eval.frame.benchmark import Benchmark, Protocol, aspect
 from facevlm.record import FaceRecord
 
 AT_ONCE = 10

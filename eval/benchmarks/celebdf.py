@@ -5,8 +5,8 @@
 Its main score is the AUC, which needs the probabilities of real and fake: run it with `mode=label`.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 
 CELEBDF = Benchmark(
     name="celebdf",

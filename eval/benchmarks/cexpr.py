@@ -7,7 +7,7 @@ Participants of ABAW get 56 videos without labels: the labels are your own, or t
 left out.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 
 CEXPR = Benchmark(
     name="cexpr",

@@ -3,8 +3,8 @@
     FaceRecord(source="cmose", split="test", subject="video10_person0", attributes={"engagement": "2"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 
 CMOSE = Benchmark(
     name="cmose",

@@ -3,8 +3,8 @@
     FaceRecord(source="daisee", split="test", subject="110001", attributes={"engagement": "2", "boredom": "0"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 
 DAISEE = Benchmark(
     name="daisee",

@@ -5,8 +5,8 @@
 Records are built for one fold (`options.fold`); the five runs are laid together with `eval.pool`. WAR is the accuracy.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE, OWN_FOLDS
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE, OWN_FOLDS
 
 DFEW = Benchmark(
     name="dfew",

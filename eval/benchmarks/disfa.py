@@ -8,7 +8,7 @@ people; its mean over folds stands in the results too. Some code counts an AU fr
 folds, and some lists pair frames with labels one off: none of their numbers compare with these.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.folds import DISFA as FOLDS
 from facevlm.record import FaceRecord
 from facevlm.vocab import PROTOCOLS

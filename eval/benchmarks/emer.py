@@ -6,8 +6,8 @@ Words of MER2024's check-openset.csv and of MER2025's ovmerd, which people check
 (mercaptionplus) are left out.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_SPLIT, ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_SPLIT, ONE_FRAME_RATE
 from facevlm.record import FaceRecord
 
 PAPER = "Lian et al. 2024, arXiv 2410.01495 (OV-MER)"

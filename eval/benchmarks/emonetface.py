@@ -11,7 +11,7 @@ protocol of their own.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol, aspect
+from eval.frame.benchmark import Benchmark, Protocol, aspect
 from facevlm.record import FaceRecord
 
 PAPER = "Schuhmann et al. 2025, NeurIPS, EmoNet-Face"

@@ -3,8 +3,8 @@
     FaceRecord(source="expw", split="test", label_set="expw", emotion="anger", box=(113, 28, 226, 141))
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, NO_SPLIT
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, NO_SPLIT
 
 EXPW = Benchmark(
     name="expw",

@@ -9,7 +9,7 @@ REGE adds how well the text's emotion or AUs agree to its ROUGE-L. The truth is 
 
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.metrics import FABA_AUS
 from facevlm.record import FaceRecord
 

@@ -8,8 +8,8 @@ are no part of the four-method test. With all four methods, four of five videos 
 accurate, so that UAR and AUC say more.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 from facevlm.record import FaceRecord
 
 PAPER = "Rössler et al. 2019, ICCV"

@@ -6,8 +6,8 @@ Made to see whether age and gender are told equally well for everyone: race is t
 apart, and is never asked for. The test set was never published; the owners' validation part is the test.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, VAL_IS_TEST
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, VAL_IS_TEST
 
 PAPER = "Kärkkäinen & Joo 2021, WACV, accuracy by group"
 

@@ -8,7 +8,7 @@ occur in the file at hand. So do these protocols. For other uses an AU that is n
 
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.record import FaceRecord
 from facevlm.vocab import AUS
 

@@ -5,8 +5,8 @@
 Many labels are wrong, and some pictures are no faces: FER+ labels the same pictures anew.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE
 
 PAPER = "Goodfellow et al. 2013, ICONIP, Challenges in Representation Learning"
 

@@ -6,8 +6,8 @@
 a benchmark of its own name.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE
 from facevlm.vocab import BASIC_EMOTIONS
 
 FERBENCH = Benchmark(

@@ -6,8 +6,8 @@ Which faces remain hangs on what a majority is: 3,153 by the paper's rule (`majo
 where one emotion only has to lead (`majority: plurality`). 3,573 have a picture at all.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE
 
 PAPER = "Barsoum et al. 2016, ICMI"
 SOURCES = ("ferplus", "ferplus-folders")

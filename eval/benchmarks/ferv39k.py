@@ -3,8 +3,8 @@
     FaceRecord(source="ferv39k", split="test", label_set="basic7", emotion="happiness")
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, ONE_FRAME_RATE
 from facevlm.vocab import BASIC_EMOTIONS
 
 FERV39K = Benchmark(

@@ -5,7 +5,7 @@
 78 people are for training and 18 for the test, as the owners' folders say.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.record import FaceRecord
 from facevlm.vocab import PROTOCOLS
 

@@ -5,8 +5,8 @@
 Negative is disgust and repression in CASME II; anger, contempt, disgust, fear and sadness in SAMM.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import APEX
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import APEX
 
 PAPER = "See et al. 2019, FG, MEGC 2019"
 

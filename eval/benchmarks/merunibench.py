@@ -12,8 +12,8 @@ IEMOCAP with a label set such as basic7, the others with a column of valence wit
 
 from dataclasses import replace
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import ONE_FRAME_RATE
 from facevlm.record import FaceRecord
 
 PAPER = "Lian et al. 2025, ICML (AffectGPT), MER-UniBench"

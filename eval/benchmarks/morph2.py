@@ -3,8 +3,8 @@
     FaceRecord(source="morph2", split="test", subject="009055", attributes={"age": "54", "gender": "male"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_SPLIT
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_SPLIT
 
 MORPH2 = Benchmark(
     name="morph2",

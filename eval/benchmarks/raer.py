@@ -5,8 +5,8 @@
 The EU AI Act forbids emotion recognition in schools outside medical and safety uses: measure, do not deploy.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, ONE_FRAME_RATE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, ONE_FRAME_RATE
 
 RAER = Benchmark(
     name="raer",

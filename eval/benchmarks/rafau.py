@@ -6,8 +6,8 @@ The owners give no split. Ours is fixed by the pictures' numbers (a fifth, `opti
 others; a code of one side counts as the AU.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE
 
 RAFAU = Benchmark(
     name="rafau",

@@ -7,7 +7,7 @@ The two are separate releases, and separate folders of records. Papers on basic 
 which happiness dominates (1,185 of 3,068); the mean of the recalls is here UAR.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 
 PAPER = "Li, Deng & Du 2017, CVPR"
 NO_PEOPLE = "the set names no people: a person may be in both parts, and intervals count faces as independent"

@@ -3,8 +3,8 @@
     FaceRecord(source="samm", subject="006", label_set="samm", emotion="surprise", before="….jpg")
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import APEX
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import APEX
 
 SAMM = Benchmark(
     name="samm",

@@ -6,8 +6,8 @@ Two official splits, chosen when building: `options.protocol` 60-40, or fold-1 â
 together. What 60 raters found beautiful is a fact about them: do not use it to judge people.
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE
 
 PAPER = "Liang, Lin, Jin, Xie & Li 2018, ICPR"
 TASTE = "ratings of 60 people: a fact about their taste, not about the faces"

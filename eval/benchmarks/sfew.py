@@ -3,8 +3,8 @@
     FaceRecord(source="sfew", split="test", label_set="caer", emotion="anger")
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, VAL_IS_TEST
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, VAL_IS_TEST
 
 SFEW = Benchmark(
     name="sfew",

@@ -6,7 +6,7 @@ An AU behind an occluder is missing from `aus`: not labelled, so naming it is ne
 (intensity 1) counts as absent. A test bench: no score on it is a claim about people.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.record import FaceRecord
 
 OURS = "ours: data_builders.sources.synthetic draws the labels, so they are exact"

@@ -8,7 +8,7 @@ An AU counts as present from the record's own `au_threshold`. Sets with differen
 which a published protocol would not allow: give `au_protocol` to hold the AUs to one.
 """
 
-from eval.benchmark import Benchmark, Protocol, Scored
+from eval.frame.benchmark import Benchmark, Protocol, Scored
 from facevlm.record import FaceRecord
 from facevlm.tasks import TASKS
 

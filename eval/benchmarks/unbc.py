@@ -6,7 +6,7 @@ Most frames show no pain: the errors are small for a model that always says 0, t
 one person out; one model that never saw the set is run once over all.
 """
 
-from eval.benchmark import Benchmark, Protocol
+from eval.frame.benchmark import Benchmark, Protocol
 from facevlm.record import FaceRecord
 from facevlm.vocab import pspi
 

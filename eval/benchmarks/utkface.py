@@ -3,8 +3,8 @@
     FaceRecord(source="utkface", split="test", attributes={"age": "25", "gender": "male", "race": "Asian"})
 """
 
-from eval.benchmark import Benchmark, Protocol
-from eval.caveats import NO_PEOPLE, NO_SPLIT
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.caveats import NO_PEOPLE, NO_SPLIT
 
 PAPER = "Zhang, Song & Qi 2017, CVPR (labels)"
 

@@ -1,6 +1,6 @@
 """The probes of `eval.faithful` by name, in the order of the page."""
 
-from eval.evidence import Probe
+from eval.faithfulness.evidence import Probe
 from eval.probes.agreement import AGREEMENT
 from eval.probes.cover import COVER
 from eval.probes.picture import PICTURE

@@ -1,7 +1,7 @@
 """Do thinking, AU list and answer say the same? From the plain answers alone, nothing further is asked."""
 
-from eval.evidence import Evidence, Findings, Probe, Shown
-from eval.inquiry import Face, Reading
+from eval.faithfulness.evidence import Evidence, Findings, Probe, Shown
+from eval.faithfulness.inquiry import Face, Reading
 from facevlm.metrics import set_f1
 from facevlm.prose import claimed_aus, concluded_emotions
 from facevlm.vocab import compatible

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL.Image import Image
 
-from eval import regional
-from eval.album import Album, Placed
-from eval.covering import mean_colour, painted
-from eval.evidence import Evidence, Findings, Probe
-from eval.inquiry import Face, Inquiry
+from eval.faithfulness import regional
+from eval.faithfulness.album import Album, Placed
+from eval.faithfulness.covering import mean_colour, painted
+from eval.faithfulness.evidence import Evidence, Findings, Probe
+from eval.faithfulness.inquiry import Face, Inquiry
 from facevlm.images import Box
 
 

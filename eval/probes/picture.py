@@ -6,10 +6,10 @@ from itertools import product
 
 from PIL import Image
 
-from eval.album import Album
-from eval.evidence import Evidence, Findings, Probe, Shown
-from eval.inquiry import Face, Inquiry
-from eval.measured import Number
+from eval.faithfulness.album import Album
+from eval.faithfulness.evidence import Evidence, Findings, Probe, Shown
+from eval.faithfulness.inquiry import Face, Inquiry
+from eval.faithfulness.measured import Number
 from facevlm.metrics import set_f1
 
 _COLOURS = {"grey": (128, 128, 128), "black": (0, 0, 0), "white": (255, 255, 255)}

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.evidence import Evidence, Findings, Probe, Shown
-from eval.inquiry import PLAIN, Face, Inquiry, Reading
-from eval.measured import Number
+from eval.faithfulness.evidence import Evidence, Findings, Probe, Shown
+from eval.faithfulness.inquiry import PLAIN, Face, Inquiry, Reading
+from eval.faithfulness.measured import Number
 from facevlm.metrics import set_f1
 from facevlm.prose import claimed_aus
 from facevlm.vocab import describe_au

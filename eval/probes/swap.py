@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 from PIL.Image import Image
 
-from eval import regional
-from eval.album import Album, Placed
-from eval.covering import laid_upon, mean_colour, pasted, toned
-from eval.evidence import Evidence, Findings, Probe
-from eval.inquiry import Face, Inquiry
+from eval.faithfulness import regional
+from eval.faithfulness.album import Album, Placed
+from eval.faithfulness.covering import laid_upon, mean_colour, pasted, toned
+from eval.faithfulness.evidence import Evidence, Findings, Probe
+from eval.faithfulness.inquiry import Face, Inquiry
 from facevlm.images import Box
 from facevlm.record import FaceRecord
 

@@ -1,7 +1,7 @@
 """The readers of answers by name. A new one is a file beside this one and a line here."""
 
+from eval.elsewhere.reading import Reader
 from eval.readers import affectgpt, emola, facial_r1, labels, lenient, llava, lmms_eval, plain, r1_omni, unifer
-from eval.reading import Reader
 
 READERS: dict[str, Reader] = {
     "strict": plain.STRICT,

@@ -8,7 +8,7 @@ another list each time; a description without a list in it is therefore unreadab
 
 import re
 
-from eval.reading import Asked, Reader, found
+from eval.elsewhere.reading import Asked, Reader, found
 from facevlm.answer import Answer, fold, read
 from facevlm.vocab import canonical_emotion
 

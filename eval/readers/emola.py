@@ -7,7 +7,7 @@ is happiness and "nose" makes a sentence a denial; `faba-bench-mended` is that w
 
 import re
 
-from eval.reading import Asked, Reader, found
+from eval.elsewhere.reading import Asked, Reader, found
 from facevlm.answer import Answer
 from facevlm.metrics.faba import Way, read_aus, read_emotion
 from facevlm.vocab import AUS

@@ -9,7 +9,7 @@ and semicolons; it counts only if exactly one word is left and that is a label, 
 
 import re
 
-from eval.reading import Asked, Reader, found
+from eval.elsewhere.reading import Asked, Reader, found
 from facevlm.answer import Answer
 from facevlm.vocab import AUS
 

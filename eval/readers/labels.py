@@ -1,9 +1,9 @@
 """Plain tables of labels: one column an answer, no text around it.
 
-`eval.label_table` says how cells are read, `eval.columns` what columns may be called.
+`eval.elsewhere.label_table` says how cells are read, `eval.elsewhere.columns` what columns may be called.
 """
 
-from eval.reading import Reader
+from eval.elsewhere.reading import Reader
 
 LABELS = Reader(
     doc="Columns of labels: `emotion` (or `label`, `prediction` …), `aus` (`6 12`, `AU6+AU12`) or one column an AU "

@@ -7,7 +7,7 @@ It reads more than was asked for and so flatters: a number obtained with it is n
 
 from dataclasses import replace
 
-from eval.reading import Asked, Reader
+from eval.elsewhere.reading import Asked, Reader
 from facevlm.answer import Answer, parse_lenient
 
 

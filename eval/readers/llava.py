@@ -5,7 +5,7 @@
 `question_id` is whatever the questions were numbered by: picture names (match=path), record ids, or rows (match=row).
 """
 
-from eval.reading import Reader
+from eval.elsewhere.reading import Reader
 
 LLAVA = Reader(
     doc="JSON lines with `question_id` and `text`.",

@@ -8,7 +8,7 @@ the thinking by default. `doc_id` counts the rows of the task's data file from 0
 
 from typing import Any
 
-from eval.reading import Reader, Row
+from eval.elsewhere.reading import Reader, Row
 from facevlm.config import ConfigError
 
 

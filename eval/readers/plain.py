@@ -1,6 +1,6 @@
 """Our own answer form, read exactly: <au>AU6, AU12</au><answer>happiness</answer>."""
 
-from eval.reading import Reader, strict
+from eval.elsewhere.reading import Reader, strict
 
 STRICT = Reader(
     doc="The answer form of docs/tasks.md, exactly; an AU in prose is none.",

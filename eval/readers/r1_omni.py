@@ -6,7 +6,7 @@ The first <answer> without a line break in it, else the whole text, must be one 
 
 import re
 
-from eval.reading import Asked, Reader, found
+from eval.elsewhere.reading import Asked, Reader, found
 from facevlm.answer import Answer
 
 _ANSWER = re.compile("<answer>(.*?)</answer>")

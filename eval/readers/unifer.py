@@ -7,7 +7,7 @@ text that weighs fear against surprise before it breaks off is thus read as whic
 
 import re
 
-from eval.reading import Asked, Reader, Row, found, text_of
+from eval.elsewhere.reading import Asked, Reader, Row, found, text_of
 from facevlm.answer import Answer
 
 _ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.IGNORECASE)

@@ -1,5 +1,6 @@
 """What can be scored, by name. A new kind is a file beside this one and a line here."""
 
+from eval.frame.statistic import Scorer
 from eval.scores import (
     affect,
     age,
@@ -20,7 +21,6 @@ from eval.scores import (
     text,
     words,
 )
-from eval.statistic import Scorer
 
 SCORES: dict[str, Scorer] = {
     "emotion": emotion.EMOTION,

@@ -8,8 +8,8 @@ Source: Lin 1989, Biometrics 45:255 (CCC); Kollias 2022, ABAW challenges (mean o
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.answer import Value
 from facevlm.metrics import NumberTable
 

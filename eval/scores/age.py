@@ -7,8 +7,8 @@ An answer that cannot be read is within no distance. Source: Geng, Zhou & Smith-
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import mean_of
 
 WITHIN = 5.0

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores, number
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores, number
 from facevlm.metrics import Floats, SumStatistic
 from facevlm.metrics.inputs import mean_where, ratio
 

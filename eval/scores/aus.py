@@ -8,8 +8,8 @@ is missed.
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores, plain
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores, plain
 from facevlm.metrics import AUTable, mean_of, set_f1
 from facevlm.vocab import AUS
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.classification import classify, metrics, said_and_true
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.classification import classify, metrics, said_and_true
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import Indices, auc
 
 

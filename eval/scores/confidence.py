@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.classification import said_and_true
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.classification import said_and_true
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import Floats, SumStatistic, aurc, mean_of, risk_coverage, selective_accuracy
 
 POINTS = 20

@@ -7,9 +7,9 @@ An answer that cannot be read, or names no emotion on offer, is wrong.
 
 from collections.abc import Sequence
 
-from eval.classification import classify, metrics
-from eval.predictions import Prediction
-from eval.statistic import Frame, Scorer, Scores
+from eval.frame.classification import classify, metrics
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Scorer, Scores
 
 
 def _applies(row: Prediction) -> bool:

@@ -9,8 +9,8 @@ Source of the ICC: Shrout & Fleiss 1979, Psychological Bulletin 86:420; its use 
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores, plain
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores, plain
 from facevlm.metrics import NumberTable
 from facevlm.vocab import AUS
 

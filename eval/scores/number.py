@@ -7,8 +7,8 @@ An answer that cannot be read counts as the end of the scale that is farther fro
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import NumberTable
 from facevlm.tasks import TASKS
 

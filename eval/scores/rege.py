@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores, number
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores, number
 from facevlm.metrics import FABA_AUS, AUTable, Floats, Indices, SumStatistic, mean_of
 from facevlm.metrics.faba import published_au_f1, read_aus, read_emotion, rouge_l_of_sentences
 from facevlm.metrics.words import rouge_l

@@ -11,8 +11,8 @@ sentiment is another.
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import ClassTable
 from facevlm.metrics.sentiment import SENTIMENTS
 from facevlm.wheel import groups

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eval.predictions import Prediction, agrees
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction, agrees
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.answer import Value
 from facevlm.metrics import js_divergences, mean_of, share_table
 

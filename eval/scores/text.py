@@ -8,8 +8,8 @@ answer has 0. Source: Lin 2004, as the `rouge_score` package computes it without
 
 from collections.abc import Sequence
 
-from eval.predictions import Prediction
-from eval.statistic import Frame, Metric, Scorer, Scores
+from eval.frame.predictions import Prediction
+from eval.frame.statistic import Frame, Metric, Scorer, Scores
 from facevlm.metrics import mean_of, rouge_l
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.job import EvalConfig
+from eval.frame.job import EvalConfig
 from facevlm.generate import Request, Scripted
 from facevlm.prompts import gold
 from facevlm.record import FaceRecord, RecordWriter, write_meta

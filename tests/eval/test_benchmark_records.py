@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from data_builders.sources import SOURCES
-from eval.benchmark import Protocol
 from eval.benchmarks import BENCHMARKS
-from eval.job import EvalConfig, select
+from eval.frame.benchmark import Protocol
+from eval.frame.job import EvalConfig, select
 from facevlm.record import FaceRecord
 from facevlm.vocab import PROTOCOLS
 

@@ -11,15 +11,15 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, cohen_kappa_score, f1_score, recall_score
 
-from eval.benchmark import face_of, find_aus, pick, truth
 from eval.benchmarks import BENCHMARKS
-from eval.folders import read_together
-from eval.job import EvalConfig, select
-from eval.predictions import Prediction, read_predictions, with_truth
-from eval.question import Question
+from eval.frame.benchmark import face_of, find_aus, pick, truth
+from eval.frame.folders import read_together
+from eval.frame.job import EvalConfig, select
+from eval.frame.predictions import Prediction, read_predictions, with_truth
+from eval.frame.question import Question
+from eval.frame.scoring import score
 from eval.run import evaluate
 from eval.scores.ratings import kappas, rank_correlations
-from eval.scoring import score
 from facevlm.answer import parse
 from facevlm.generate import Scripted
 from facevlm.prompts import gold

@@ -5,10 +5,10 @@ from typing import get_args
 import pytest
 
 from data_builders.sources import SOURCES
-from eval.benchmark import Tested, find_aus, truth
 from eval.benchmarks import BENCHMARKS
-from eval.job import EvalConfig
-from eval.question import ask
+from eval.frame.benchmark import Tested, find_aus, truth
+from eval.frame.job import EvalConfig
+from eval.frame.question import ask
 from eval.scores import SCORES
 from facevlm.config import ConfigError, load
 from facevlm.record import FaceRecord

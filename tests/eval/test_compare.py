@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.compare import CompareConfig, compare, main
-from eval.predictions import read_predictions, write_predictions
+from eval.frame.predictions import read_predictions, write_predictions
 from eval.run import evaluate
 from facevlm.config import ConfigError
 from facevlm.metrics import holm

@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from eval import counterfactual
 from eval.benchmarks.synthetic import SYNTHETIC
-from eval.disparity import Batch, Settings, corrected, disparities, within
 from eval.fairness import main, measure, records_of
-from eval.fairness_page import verdict
-from eval.predictions import Prediction
-from eval.rates import class_batches
+from eval.frame.predictions import Prediction
+from eval.groups import counterfactual
+from eval.groups.disparity import Batch, Settings, corrected, disparities, within
+from eval.groups.fairness_page import verdict
+from eval.groups.rates import class_batches
+from eval.groups.subgroups import Factor, band, factors
 from eval.run import evaluate
-from eval.subgroups import Factor, band, factors
 from facevlm.config import ConfigError
 from facevlm.metrics import mean_of
 from facevlm.record import FaceRecord, RecordWriter, write_meta

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from eval.album import Album
-from eval.covering import covered_region, elsewhere, face_area, laid_upon, toned
 from eval.faithful import main, run
-from eval.faithful_job import FaithfulConfig, prepare, spread
-from eval.inquiry import Face
-from eval.measured import measured
+from eval.faithfulness.album import Album
+from eval.faithfulness.covering import covered_region, elsewhere, face_area, laid_upon, toned
+from eval.faithfulness.inquiry import Face
+from eval.faithfulness.job import FaithfulConfig, prepare, spread
+from eval.faithfulness.measured import measured
 from eval.probes import PROBES
 from eval.probes.reasoning import denied
 from eval.run import evaluate

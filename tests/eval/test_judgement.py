@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.disparity import Settings
+from eval.groups.disparity import Settings
+from eval.groups.judgement_page import verdict
+from eval.groups.judgements import JUDGEMENTS, question
+from eval.groups.perception import Judged, summary
 from eval.judgement import JudgementConfig, judge, main
-from eval.judgement_page import verdict
-from eval.judgements import JUDGEMENTS, question
-from eval.perception import Judged, summary
 from facevlm.config import ConfigError
 from facevlm.generate import Scripted
 from facevlm.record import FaceRecord, RecordWriter, write_meta

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from eval.benchmarks import BENCHMARKS
-from eval.figures import METRICS
 from eval.leaderboard import DIFFERS, NOT_STATED, Ours, board, main, protocol_of, published
+from eval.pages.figures import METRICS
 from eval.run import evaluate
 from eval.scores import SCORES
 from facevlm.config import ConfigError

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from eval.choice_on_test import caveats as chosen
-from eval.hashes import HASHES, nearest
 from eval.leakage import check, main
-from eval.lineage import lineage
+from eval.leaks.choice_on_test import caveats as chosen
+from eval.leaks.hashes import HASHES, nearest
+from eval.leaks.lineage import lineage
+from eval.leaks.seen import faces_of
 from eval.run import evaluate
-from eval.seen import faces_of
 from facevlm.checkpoint import write_facts
 from facevlm.config import ConfigError
 from facevlm.record import FaceRecord, RecordWriter, write_meta

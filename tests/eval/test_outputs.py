@@ -4,7 +4,7 @@ import numpy as np
 import openpyxl
 import pytest
 
-from eval.outputs import read_outputs
+from eval.elsewhere.outputs import read_outputs
 from facevlm.config import ConfigError
 
 

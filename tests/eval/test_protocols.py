@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from eval import catalogue
-from eval.benchmark import Benchmark, Protocol
 from eval.benchmarks import BENCHMARKS
 from eval.compare import CompareConfig, compare
-from eval.job import prepare
+from eval.frame.benchmark import Benchmark, Protocol
+from eval.frame.job import prepare
+from eval.frame.predictions import read_predictions
 from eval.pool import PoolConfig, main, pool
-from eval.predictions import read_predictions
 from eval.run import evaluate
 from facevlm.config import ConfigError
 from facevlm.folds import BP4D, DISFA, fold_of

@@ -1,8 +1,8 @@
 import pytest
 
-from eval.job import find_reader
+from eval.elsewhere.reading import Asked, text_of
+from eval.frame.job import find_reader
 from eval.readers import READERS
-from eval.reading import Asked, text_of
 from facevlm.config import ConfigError
 from facevlm.vocab import LABEL_SETS
 

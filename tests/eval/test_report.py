@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.benchmark import truth
-from eval.drawing import bar, marks, overlay, show
-from eval.figures import difference_in_words, headline
-from eval.gallery import choose
-from eval.job import prepare
-from eval.predictions import Prediction, read_predictions
+from eval.frame.benchmark import truth
+from eval.frame.job import prepare
+from eval.frame.predictions import Prediction, read_predictions
+from eval.pages.drawing import bar, marks, overlay, show
+from eval.pages.figures import difference_in_words, headline
+from eval.pages.gallery import choose
 from eval.run import evaluate
 from facevlm.images import ImageError, canonical_landmarks
 from facevlm.record import FaceRecord, read

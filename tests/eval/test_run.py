@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.job import prepare
-from eval.predictions import read_predictions
+from eval.frame.job import prepare
+from eval.frame.predictions import read_predictions
 from eval.run import evaluate, main, predict, run
 from facevlm.config import ConfigError
 from facevlm.generate import Reply, Scripted

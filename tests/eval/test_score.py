@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from eval.compare import CompareConfig, compare
+from eval.elsewhere.job import ScoreConfig
+from eval.frame.predictions import read_predictions
 from eval.pool import PoolConfig, pool
-from eval.predictions import read_predictions
 from eval.run import evaluate
 from eval.score import main, score_outputs
-from eval.score_job import ScoreConfig
 from facevlm.config import ConfigError
 from facevlm.prompts import gold
 from facevlm.record import RecordWriter, write_meta

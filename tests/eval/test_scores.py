@@ -13,13 +13,13 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from sklearn.metrics import brier_score_loss, f1_score, mean_absolute_error
 
-from eval.benchmark import Protocol
 from eval.benchmarks import BENCHMARKS
-from eval.predictions import Prediction, read_predictions, to_line, write_predictions
+from eval.frame.benchmark import Protocol
+from eval.frame.predictions import Prediction, read_predictions, to_line, write_predictions
+from eval.frame.samples import write_samples
+from eval.frame.scoring import score
 from eval.run import evaluate
-from eval.samples import write_samples
 from eval.scores import SCORES
-from eval.scoring import score
 from facevlm.config import ConfigError
 from facevlm.generate import Scripted
 from facevlm.metrics import attribute_scores, brier, ece, icc31, wheel_score

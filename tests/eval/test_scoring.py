@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from eval.benchmark import Protocol
-from eval.predictions import Prediction, read_predictions, to_line, write_predictions
+from eval.elsewhere.reading import Asked
+from eval.frame.benchmark import Protocol
+from eval.frame.predictions import Prediction, read_predictions, to_line, write_predictions
+from eval.frame.scoring import score as score_by
+from eval.frame.statistic import number
 from eval.readers import READERS
-from eval.reading import Asked
-from eval.scoring import score as score_by
-from eval.statistic import number
 from facevlm.config import ConfigError
 
 ASKED = ("au", "answer")

@@ -1,0 +1,1 @@
+"""What a faithfulness run has in hand: its questions, faces, covered regions, and its page."""

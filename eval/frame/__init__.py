@@ -1,0 +1,1 @@
+"""What every evaluation shares: benchmarks and protocols, questions, answers, numbers with intervals, files."""

@@ -1,0 +1,1 @@
+"""What report pages are drawn from: HTML that is escaped, tables, pictures, bars."""
