@@ -5,9 +5,7 @@ reward must give full marks to the gold answers. Against Facial-R1 (Wu et al. 20
 table, AU F1 on a tagged list instead of AUs found in prose, and no AU term where a record has no AU labels.
 """
 
-import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,8 +30,8 @@ from facevlm.model import (
     training_dtype,
 )  # fmt: skip
 from rl import generation, vllm_on_cpu
-from rl.guard import check_mix, guarded, report, scored
-from rl.mix import default_mix
+from rl.guard import check_mix, guarded, report
+from rl.mix import Reward, default_mix, leave_idle
 from rl.order import EpochOrder
 from rl.rewards import DEFAULT, REWARDS
 from rl.rewards.judge import Judge
@@ -44,8 +42,6 @@ from rl.shared_prefix import SharedPrefix
 from rl.utility import FILE as SAMPLING_TABLE
 from rl.utility import Book, keys
 from rl.watch import Watch
-
-Reward = Callable[..., list[float | None]]
 
 
 @dataclass(frozen=True)
@@ -126,34 +122,6 @@ def _dtype(config: Config) -> str:
     return training_dtype() if config.dtype == "auto" else config.dtype
 
 
-def gold_check(rewards: dict[str, Reward], rows: list[dict[str, Any]]) -> list[str]:
-    """Every reward must give every gold answer full marks or abstain.
-
-    Returns:
-        The rewards that apply to none of the rows.
-
-    Raises:
-        ConfigError: a reward that fails, or one that denies the gold answer full marks, with the row's id.
-    """
-    idle = []
-    columns = {
-        key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "completion", "images", "boxes")
-    }
-    for name, reward in rewards.items():
-        try:
-            scores = scored(reward, completions=[row["completion"] for row in rows],
-                            prompts=[row["prompt"] for row in rows], **columns)  # fmt: skip
-        except Exception as e:  # whatever a reward may raise
-            raise ConfigError(f"reward {name} fails on the gold answers: {type(e).__name__}: {e}") from e
-        if all(score is None for score in scores):
-            idle.append(name)
-        for row, score in zip(rows, scores, strict=True):
-            if score is not None and not 1 <= score < math.inf:
-                raise ConfigError(f"reward {name} gives the gold answer of {row['record_id']} only {score}: "
-                                  f"{row['completion'][0]['content']}")  # fmt: skip
-    return idle
-
-
 def plugged(config: Config) -> tuple[dict[str, float], dict[str, Reward]]:
     """Weights and functions of the rewards that a config names, or of its tasks' where it leaves them at the default.
 
@@ -169,25 +137,6 @@ def plugged(config: Config) -> tuple[dict[str, float], dict[str, Reward]]:
     if "judge" in rewards:
         rewards["judge"] = judge(config)
     return weights, rewards
-
-
-def leave_idle(config: Config, weights: dict[str, float], rewards: dict[str, Reward],
-               rows: list[dict[str, Any]]) -> dict[str, float]:  # fmt: skip
-    """The weights without rewards that apply to no row, if the mix is the default one; the gold check.
-
-    Raises:
-        ConfigError: see `gold_check`; a reward that the config names and that never applies.
-    """
-    # What is only logged may be a penalty, which a gold answer need not reach 1 in.
-    # A judge has no right answers, and is asked for money.
-    idle = gold_check({name: rewards[name] for name, weight in weights.items()
-                       if weight and not isinstance(rewards[name], Judge)}, rows)  # fmt: skip
-    if idle and config.rewards != DEFAULT:
-        raise ConfigError(f"reward {', '.join(idle)} applies to none of the {len(rows)} rows: no record has such "
-                          "labels, or no task asks for them. Take it out of `rewards`")  # fmt: skip
-    for name in idle:
-        print(f"reward {name} is left out of the default mix: it applies to none of the {len(rows)} rows")
-    return {name: weight for name, weight in weights.items() if name not in idle}
 
 
 def mute_pictures(processor: ProcessorMixin, use_vllm: bool) -> dict[str, Any]:
@@ -255,7 +204,7 @@ def run(config: Config) -> None:
         lambda: arguments(config), lambda: plugged(config),
         lambda: training.load_rows(config.records, config.split, config.tasks, config.seed, config.limit,
                                    config.per_record, config.balance))  # fmt: skip
-    weights = leave_idle(config, weights, rewards, rows)
+    weights = leave_idle(weights, rewards, rows, named=config.rewards != DEFAULT)
     args.reward_weights = list(weights.values())
     guards = guarded({name: rewards[name] for name in weights}, config.reward_timeout, REWARDS)
     if resume.finished(config):

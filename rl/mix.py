@@ -1,11 +1,17 @@
-"""Which rewards a run takes where its config names none: those that can judge what its tasks ask for."""
+"""Which rewards a run takes: those that can judge what its tasks ask for, and that give gold answers full marks."""
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
+from typing import Any
 
 from facevlm.answer import Kind
 from facevlm.config import ConfigError
 from facevlm.tasks import TASKS, Task
+from rl.guard import scored
 from rl.rewards import DEFAULT
+from rl.rewards.judge import Judge
+
+Reward = Callable[..., list[float | None]]
 
 CONTENT: dict[Kind, str] = {
     "label": "emotion", "choice": "choice", "yes/no": "choice", "number": "number", "pair": "valence_arousal",
@@ -47,3 +53,53 @@ def _content(task: Task) -> list[str]:
     if task.form.boxes:
         rewards.append("grounding")
     return rewards
+
+
+def gold_check(rewards: dict[str, Reward], rows: list[dict[str, Any]]) -> list[str]:
+    """Every reward must give every gold answer full marks or abstain.
+
+    Returns:
+        The rewards that apply to none of the rows.
+
+    Raises:
+        ConfigError: a reward that fails, or one that denies the gold answer full marks, with the row's id.
+    """
+    idle = []
+    columns = {
+        key: [row[key] for row in rows] for key in rows[0] if key not in ("prompt", "completion", "images", "boxes")
+    }
+    for name, reward in rewards.items():
+        try:
+            scores = scored(reward, completions=[row["completion"] for row in rows],
+                            prompts=[row["prompt"] for row in rows], **columns)  # fmt: skip
+        except Exception as e:  # whatever a reward may raise
+            raise ConfigError(f"reward {name} fails on the gold answers: {type(e).__name__}: {e}") from e
+        if all(score is None for score in scores):
+            idle.append(name)
+        for row, score in zip(rows, scores, strict=True):
+            if score is not None and not 1 <= score < math.inf:
+                raise ConfigError(f"reward {name} gives the gold answer of {row['record_id']} only {score}: "
+                                  f"{row['completion'][0]['content']}")  # fmt: skip
+    return idle
+
+
+def leave_idle(weights: dict[str, float], rewards: dict[str, Reward], rows: list[dict[str, Any]],
+               named: bool) -> dict[str, float]:  # fmt: skip
+    """The weights without rewards that apply to no row; the gold check.
+
+    Args:
+        named: the config names the rewards, so that one which never applies is a mistake.
+
+    Raises:
+        ConfigError: see `gold_check`; a named reward that never applies.
+    """
+    # What is only logged may be a penalty, which a gold answer need not reach 1 in.
+    # A judge has no right answers, and is asked for money.
+    idle = gold_check({name: rewards[name] for name, weight in weights.items()
+                       if weight and not isinstance(rewards[name], Judge)}, rows)  # fmt: skip
+    if idle and named:
+        raise ConfigError(f"reward {', '.join(idle)} applies to none of the {len(rows)} rows: no record has such "
+                          "labels, or no task asks for them. Take it out of `rewards`")  # fmt: skip
+    for name in idle:
+        print(f"reward {name} is left out of the default mix: it applies to none of the {len(rows)} rows")
+    return {name: weight for name, weight in weights.items() if name not in idle}

@@ -23,7 +23,7 @@ from facevlm.tasks import TASKS
 from rl import grpo
 from rl.generation import Asked, Stops, check, unexpanded
 from rl.history import read_lines
-from rl.mix import default_mix
+from rl.mix import default_mix, leave_idle
 from rl.rewards import DEFAULT, REWARDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -373,5 +373,5 @@ def test_default_reward_that_applies_to_no_record_is_left_out_aloud(
     mix, rewards = grpo.plugged(config)
     assert set(mix) == {*DEFAULT, "number"}
     rows = grpo.training.load_rows(config.records, "train", config.tasks, 0, None)  # the faces have no age
-    assert list(grpo.leave_idle(config, mix, rewards, rows)) == list(DEFAULT)
+    assert list(leave_idle(mix, rewards, rows, named=False)) == list(DEFAULT)
     assert "reward number is left out of the default mix: it applies to none of the 24 rows" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from facevlm.prompts import applies, to_example
 from facevlm.record import FaceRecord, RecordSet
 from facevlm.regions import au_boxes, grounded_f1
 from facevlm.training import examples
-from rl.grpo import gold_check
+from rl.mix import gold_check
 from rl.rewards import REWARDS
 
 FACE = FaceRecord(

@@ -21,6 +21,7 @@ from facevlm.model import load_processor, vision_part
 from facevlm.record import read
 from facevlm.vocab import BASIC_EMOTIONS
 from rl import grpo
+from rl.mix import gold_check
 from rl.order import EpochOrder
 from rl.rewards import DEFAULT, REWARDS
 
@@ -242,7 +243,7 @@ def test_each_epoch_has_an_order_of_its_own_that_comes_again() -> None:
 
 
 def test_gold_answers_pass_the_rewards_of_the_table(rows: list[dict[str, Any]]) -> None:
-    grpo.gold_check({name: REWARDS[name] for name in (*DEFAULT, "codebook", "tree")}, rows)
+    gold_check({name: REWARDS[name] for name in (*DEFAULT, "codebook", "tree")}, rows)
 
 
 def test_reward_that_denies_the_gold_answer_is_refused(make: Make, tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_one_row_denied_is_enough(rows: list[dict[str, Any]]) -> None:
         return [0.0 if name == rows[7]["record_id"] else None if i % 2 else 1.0 for i, name in enumerate(record_id)]
 
     with pytest.raises(ConfigError, match=f"gold answer of {rows[7]['record_id']} only 0.0"):
-        grpo.gold_check({"picky": picky}, rows)
+        gold_check({"picky": picky}, rows)
 
 
 def test_reward_that_never_applies_is_refused(make: Make, tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_au_reward_in_a_mode_that_asks_for_no_aus_is_refused(make: Make, tmp_pat
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_gold_answer_without_a_finite_score_is_refused(rows: list[dict[str, Any]], score: float) -> None:
     with pytest.raises(ConfigError, match=f"gold answer of .* only {score}"):
-        grpo.gold_check({"odd": lambda completions, **_: [score] * len(completions)}, rows)
+        gold_check({"odd": lambda completions, **_: [score] * len(completions)}, rows)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from facevlm.config import load, read_yaml
 from facevlm.record import FaceRecord, RecordSet
 from facevlm.training import examples
 from rl import grpo
+from rl.mix import gold_check
 from rl.rewards import REWARDS
 from rl.sampling import settings
 from rl.utility import Sampling
@@ -44,7 +45,7 @@ def test_rewards_of_a_recipe_judge_what_it_asks_and_pay_the_gold_answer(name: st
     rows = examples(RecordSet([FACE], Path()), found.tasks, found.seed, found.per_record)
     assert {row["task"] for row in rows} == set(found.tasks)
     paid = {reward: REWARDS[reward] for reward, weight in found.rewards.items() if weight}
-    assert grpo.gold_check(paid, rows) == []  # raises where the gold answer gets less than 1
+    assert gold_check(paid, rows) == []  # raises where the gold answer gets less than 1
 
 
 @pytest.mark.parametrize("name", RECIPES)
