@@ -2,7 +2,7 @@
 
     python -m data_builders.export records=data/rafdb out=export/rafdb format=trl tasks.explain=2 tasks.label=1
     python -m data_builders.export records=data/rafdb out=export/swift format=ms-swift balance=0.5
-    python -m data_builders.export records=data/rafdb out=export/bench format=lmms-eval tasks.au=1 tasks.label=1
+    python -m data_builders.export --config configs/export/lmms-disfa.yaml records=data/disfa out=export/disfa
 
 Questions and right answers are those that facevlm.sft trains on and eval.run asks. Pictures stay where they are, named
 by path; only `hub` puts them into the files, and only where every licence allows passing them on. The folder appears
@@ -15,7 +15,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -28,6 +28,7 @@ from facevlm.config import ConfigError, doc
 from facevlm.images import ImageError
 from facevlm.prompts import applies, why_not
 from facevlm.record import FaceRecord, Split
+from facevlm.vocab import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Config:
                                   default_factory=lambda: {"explain": 1.0})  # fmt: skip
     balance: float = doc("0 = classes of a task as frequent as in the data, 1 = all alike; training split alone",
                          default=0.0)  # fmt: skip
+    au_protocol: str | None = doc(f"hold AUs to the AUs and the threshold of a protocol: {', '.join(PROTOCOLS)}; null "
+                                  "= all that are labelled", default=None)  # fmt: skip
     per_record: int = doc("how many different tasks each record is asked at most", default=1)
     seed: int = doc("of draws and of the wordings in the training split", default=0)
     limit: int | None = doc("use only the first so many records of each split", default=None)
@@ -64,6 +67,8 @@ class Config:
             found.append("media_root is given, but paths is absolute; set paths=relative")
         if self.push is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.push):
             found.append(f"push is {self.push!r}; it must be owner/name")
+        if self.au_protocol not in (None, *PROTOCOLS):
+            found.append(f"au_protocol is {self.au_protocol!r}; known: {', '.join(PROTOCOLS)}")
         try:
             mix.check(self.tasks, self.per_record, self.balance)
         except ConfigError as e:
@@ -93,7 +98,7 @@ def plan(config: Config, form: Format) -> Export:
     out = Path(os.path.abspath(Path(config.out).expanduser()))
     export = Export(out.name, out, found, {}, tasks, config.seed, config.push)
     for split in wanted:
-        some = by_split[split][: config.limit]
+        some = [_held_to(config.au_protocol, item) for item in by_split[split][: config.limit]]
         export.rows[split] = _drawn(config, form, split, some, tasks)
         served = {id(item) for item, _ in export.rows[split]}
         export.left_out.update("; ".join(dict.fromkeys(str(why_not(item, name)) for name in tasks))
@@ -102,6 +107,14 @@ def plan(config: Config, form: Format) -> Export:
         raise ConfigError(f"no record of split {', '.join(wanted)} can be asked {'/'.join(tasks)}: "
                           f"{dict(export.left_out)}")  # fmt: skip
     return export
+
+
+def _held_to(name: str | None, item: FaceRecord) -> FaceRecord:
+    """A record with the AUs and the threshold of a protocol alone."""
+    if name is None:
+        return item
+    aus, threshold = PROTOCOLS[name].aus, PROTOCOLS[name].threshold
+    return replace(item, aus={n: level for n, level in item.aus.items() if n in aus}, au_threshold=threshold)
 
 
 def _drawn(config: Config, form: Format, split: Split, records: Sequence[FaceRecord],

@@ -19,6 +19,7 @@ from PIL import Image
 
 from data_builders import export, lmms_task, outgoing
 from data_builders.exports import FORMATS, conversations, lmms_eval, parquet
+from facevlm import config as configs
 from facevlm import mix
 from facevlm.answer import parse
 from facevlm.config import ConfigError
@@ -492,6 +493,25 @@ def test_lmms_eval_reads_answers_as_facevlm_does(made: Made, make: Make) -> None
     (doc,) = pq.read_table(given.out / "au_intensity.parquet").to_pylist()
     items = task(given.out, "au_intensity")["process_results"](doc, ["<au>AU1:C, AU12:A</au>"])
     assert items["au_set_f1"]["score"] == 1
+
+
+def test_a_protocol_holds_the_aus_and_the_threshold(made: Made, make: Make, tmp_path: Path) -> None:
+    face = replace(FULL, aus={1: 1, 4: 3, 7: 4, 12: 2}, au_threshold=1)
+    given = export.export(make(made(face), "lmms-eval", tasks={"au": 1}, au_protocol="DISFA-8"))
+    (doc,) = pq.read_table(given.out / "au.parquet").to_pylist()
+    # AU7 is none of the eight, and AU1 at intensity 1 is absent in DISFA.
+    assert (doc["labelled_aus"], doc["aus"], doc["au_threshold"]) == ([1, 4, 12], [4, 12], 2)
+    assert doc["answer"] == "<au>AU4, AU12</au>"
+    with pytest.raises(ConfigError, match="au_protocol is 'DISFA8'; known: BP4D-12, DISFA-8"):
+        make(tmp_path, au_protocol="DISFA8")
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs/export").glob("lmms-*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_tasks_are_the_headline_protocols(made: Made, path: Path, tmp_path: Path) -> None:
+    face = replace(FULL, label_set="rafdb", emotion="sadness", valence=0.5, arousal=0.1)
+    config = configs.load(export.Config, "", ["--config", str(path), f"records={made(face)}", f"out={tmp_path / 'x'}"])
+    given = export.export(config)
+    assert [task(given.out, name)["test_split"] for name in config.tasks] == ["test"] * len(config.tasks)
 
 
 def test_an_unreadable_number_is_the_farther_end(made: Made, make: Make) -> None:
