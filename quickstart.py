@@ -1,11 +1,13 @@
 """The whole path on the embedded model and drawn faces: make quickstart
 
 Each step is one public command with a config from configs/quickstart/; this file only runs them in order, skips what
-is done, and keeps the time. Results: runs/quickstart/{report.html,summary.json,timings.json}.
+is done, and keeps the time. Commands of eval run in this process, so that their imports are paid for once. Results:
+runs/quickstart/{report.html,summary.json,timings.json}.
 """
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 OUT = Path("runs/quickstart")
 CONFIGS = Path("configs/quickstart")
@@ -28,12 +31,25 @@ STEPS: list[tuple[str, list[str], str]] = [
     ("build", ["-m", "data_builders.build", "--config", f"{CONFIGS}/data.yaml"], "data"),
     ("sft", [*LAUNCH, "facevlm.sft", "--config", f"{CONFIGS}/sft.yaml"], "sft/facevlm.json"),
     ("grpo", [*LAUNCH, "rl.grpo", "--config", f"{CONFIGS}/grpo.yaml"], "grpo/facevlm.json"),
+    ("pairs", ["-m", "data_builders.build", "--config", f"{CONFIGS}/pairs.yaml"], "pairs"),
     *((f"eval-{name}",
        ["-m", "eval.run", "--config", f"{CONFIGS}/eval.yaml", f"model={model}", f"out={OUT}/eval-{name}"],
        f"eval-{name}/report.html") for name, model in MODELS.items()),
+    *((f"pairs-{name}",
+       ["-m", "eval.run", "--config", f"{CONFIGS}/eval.yaml", f"model={model}", f"records={OUT}/pairs",
+        f"out={OUT}/pairs-{name}"],
+       f"pairs-{name}/report.html") for name, model in MODELS.items()),
+    *((f"fairness-{name}",
+       ["-m", "eval.fairness", f"{OUT}/eval-{name}", "--config", f"{CONFIGS}/fairness.yaml",
+        f"pairs={OUT}/pairs-{name}"],
+       f"eval-{name}/fairness/fairness.html") for name in MODELS),
+    *((f"faithful-{name}",
+       ["-m", "eval.faithful", "--config", f"{CONFIGS}/faithful.yaml", f"model={model}",
+        f"predictions={OUT}/eval-{name}", f"out={OUT}/eval-{name}/faithful"],
+       f"eval-{name}/faithful/report.html") for name, model in MODELS.items()),
     ("compare",
      ["-m", "eval.compare", *(f"{OUT}/eval-{name}" for name in MODELS), "--names", ",".join(MODELS), "--out",
-      f"{OUT}/compare"], "compare/report.html"),
+      f"{OUT}"], "report.html"),
     ("analyze", ["-m", "facevlm.analyze", "--config", f"{CONFIGS}/analyze.yaml"], "faces.jsonl"),
 ]  # fmt: skip
 
@@ -45,13 +61,23 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(str(p).encode() + p.read_bytes() for p in files)).hexdigest()
 
 
+def here(module: str, *arguments: str) -> str | int | None:
+    """Run a command in this process. Returns what it exits with, None or 0 where all is well."""
+    try:
+        importlib.import_module(module).main(arguments)
+    except SystemExit as e:
+        return e.code
+    return None
+
+
 def run(name: str, command: list[str]) -> float:
     """Run one step; its output goes to the screen. Returns the seconds it took."""
     print(f"\n== {name}: python {' '.join(command)}", flush=True)
     start = time.monotonic()
-    done = subprocess.run([sys.executable, *command], check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} failed (exit {done.returncode}): see above; `make quickstart` goes on from here")
+    failed = here(*command[1:]) if command[1].startswith("eval.") else \
+        subprocess.run([sys.executable, *command], check=False).returncode  # fmt: skip
+    if failed:
+        raise SystemExit(f"{name} failed ({failed}): see above; `make quickstart` goes on from here")
     return round(time.monotonic() - start, 1)
 
 
@@ -72,9 +98,33 @@ def main() -> None:
             continue
         timings[name] = run(name, command)
         timings_file.write_text(json.dumps(timings, indent=2) + "\n")
-    shutil.copy(OUT / "compare/report.html", OUT / "report.html")
-    shutil.copy(OUT / "compare/summary.json", OUT / "summary.json")
     show(timings)
+
+
+BEYOND: dict[str, tuple[str | int, ...]] = {
+    "calibration error (ECE)": ("ece",),
+    "emotion accuracy, gap by skin tone": ("fairness", "gaps", 0),
+    "answers that move with skin tone alone": ("fairness", "counterfactual", "moved", 0),
+    "thinking ends on the answer": ("faithfulness", "agreement", "think_answer"),
+    "claims that go with their own region alone": ("faithfulness", "swap", "difference"),
+    "follows another's thinking": ("faithfulness", "reasoning", "other_follows"),
+}
+"""What the report says beyond scores, and where summary.json holds it."""
+
+
+def shown(summary: dict[str, Any], at: tuple[str | int, ...]) -> str:
+    """A number of a run's summary with its interval; where nothing could be tested, that."""
+    found: Any = summary
+    for key in at:
+        there = key < len(found) if isinstance(key, int) else key in found
+        found = found[key] if there else None
+        if found is None:
+            return "nothing to test"
+    low, high = (found.get("ci95") if isinstance(found, dict) else summary["ci95"].get(at[0])) or (None, None)
+    value = found.get("value", found.get("gap")) if isinstance(found, dict) else found
+    if value is None:
+        return "nothing to test"
+    return f"{value:.3f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]")
 
 
 def show(timings: dict[str, float]) -> None:
@@ -89,6 +139,9 @@ def show(timings: dict[str, float]) -> None:
             cells.append(f"{row[metric]:.3f} [{low:.3f}, {high:.3f}]")
         print(f"{name:8}{cells[0]:>28}{cells[1]:>28}{row['parse_failure_rate']:>16.3f}")
     print(f"n = {summary['grpo']['n']} faces of subjects that no stage has seen; 95 % intervals, clustered by subject")
+    print(f"\n{'':42}" + "".join(f"{name:>22}" for name in MODELS))
+    for title, at in BEYOND.items():
+        print(f"{title:42}" + "".join(f"{shown(summary[name], at):>22}" for name in MODELS))
     print("seconds: " + ", ".join(f"{k} {v}" for k, v in timings.items()) + f"; together {sum(timings.values()):.0f}")
     print(f"look at {OUT / 'report.html'}")
 

@@ -71,8 +71,8 @@ class Config:
                                    "dropped, and its gold answer must read back as its labels; null = every label "
                                    "will do; [] = check none", default=None)  # fmt: skip
     check_images: bool = doc("decode and hash every picture; false trusts the files", default=True)
-    faces: str | None = doc("package.module:function of yours that is given each picture (Pillow, upright RGB, cut to "
-                            "the face box) and says whether it shows a face; those without are dropped",
+    faces: str | None = doc("hog, or package.module:function of yours: it is given each picture (Pillow, upright RGB, "
+                            "cut to the face box) and says whether it shows a face; those without are dropped",
                             default=None)  # fmt: skip
     frames: int = doc("pictures to take of a clip, evenly spaced in time", default=8)
     near_duplicates: int | None = doc("bits (of 256) in which the hashes of two pictures may differ and still be the "

@@ -35,13 +35,14 @@ from data_builders.runner import Work
 from data_builders.teacher import Kind, Teacher, make
 from facevlm.answer import Mode
 from facevlm.config import ConfigError, plug
+from facevlm.detect import DEFAULT, shows_face
 from facevlm.record import SCHEMA, Drop, FaceRecord, from_row, to_table, whole_file
 
 Dropped = Mapping[int, tuple[str, str]]
 """Place of a record in the whole set -> reason and detail."""
 
-_DETECTORS: dict[str, pictures.ShowsFace] = {}
-"""None is built in: each good one needs a model file."""
+_DETECTORS: dict[str, pictures.ShowsFace] = {DEFAULT: shows_face}
+"""The one that needs no model file; docs/detection.md."""
 _SAME = ("workers", "ray", "overwrite", "fresh")
 """Settings that do not change what comes out."""
 _BUDGET = ("budget_requests", "budget_tokens", "concurrency", "timeout", "retries", "api_key_env", "url")

@@ -57,10 +57,18 @@ is a page to look at. Killed and started again, a run asks only what it has no a
   told it, and say so.
 - An AU that nobody labelled is neither right nor wrong. Means over AUs or classes are over those that occur in the
   truth: which these are never depends on the model.
-- In questions of one label (`mode=label`), the probability of each label on offer is asked too, from vLLM and
+- In questions of one label (`mode=label`), the probability of each label on offer is told too, by vLLM and
   transformers alike: the model is held to `<answer>label</answer>`, and where the tokens of the labels part, its
-  next-token probabilities are renormalised over those that lead to a label. From it come ECE, the Brier score and the
-  risk-coverage curve. `probabilities=false` leaves it out.
+  next-token probabilities are renormalised over those that lead to a label. What the model finds likely while it
+  writes its answer is that already, so only labels that part elsewhere are asked about a second time. From it come
+  ECE, the Brier score and the risk-coverage curve. `probabilities=false` leaves it out.
+- Where reasons or AUs come first, `confidence=true` takes the same probabilities from the writing of the answer, at
+  the place of the label: how sure the model was of what it ended on, after its own words. Answers without a label, or
+  whose label that writing does not tell from all others, have none; `n` in `reliability` counts the rest.
+- `url` asks a model behind an OpenAI-compatible endpoint (`model` is its name there, `api_key_env` names the variable
+  that holds the key); the pictures leave the machine. A question that fails for good is a row with an `error`: left
+  out with a caveat, and asked again when the run is started again. An endpoint that refuses or goes away ends the
+  run, with all that it answered kept. It tells no probabilities.
 - Where a face is asked several things (CelebA, EmoNet-Face HQ), each question is a row, its id the face's id, `::` and
   what is asked; the questions of a face are resampled together, and `n` counts questions.
 - Folds: a model that never saw the set is run once over all people, and `over_folds` gives each fold and their mean,

@@ -5,7 +5,9 @@
 Writes summary.json (each run's summary under its name, `differences` and `flipped`) and report.html into `out`.
 Differences are resampled together, subject by subject: two separate intervals may overlap although the difference is
 clear. Their p values come from swapping the two models' answers subject by subject, and are raised for how many
-differences are looked at (Holm). Predictions from elsewhere that eval.score has scored are runs as any other.
+differences are looked at (Holm). What `eval.fairness` and `eval.faithful` left in the runs' folders (fairness/,
+faithful/) is shown beside, and stands in summary.json as `fairness` and `faithfulness`. Predictions from elsewhere
+that eval.score has scored are runs as any other.
 """
 
 import json
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.frame.benchmark import Protocol
+from eval.frame.beside import beside, in_short
 from eval.frame.folders import read_together
 from eval.frame.job import EvalConfig, find
 from eval.frame.predictions import Key, Prediction, read_predictions
@@ -126,14 +129,22 @@ def rescore(run: Run, before: int, protocol: Protocol, config: CompareConfig) ->
 
 
 def compared(protocol: Protocol) -> list[str]:
-    """The metrics whose differences are given: of each thing scored the first, and the headline."""
-    firsts = [next(iter(SCORES[kind].metrics)) for kind in protocol.scores]
+    """The metrics whose differences are given: the headline, of each thing scored the first, and of confidence."""
+    firsts = [next(iter(SCORES[kind].metrics)) for kind in (*protocol.scores, "confidence")]
     return list(dict.fromkeys((protocol.headline, *firsts)))
+
+
+def _paired(a: Run, b: Run, metric: str) -> tuple[Sequence[Prediction], Sequence[Prediction]]:
+    """The rows to compare; for confidence those of the faces whose probabilities both runs have."""
+    if metric not in SCORES["confidence"].metrics:
+        return a.rows, b.rows
+    both = [i for i, rows in enumerate(zip(a.rows, b.rows, strict=True)) if all(row.probabilities for row in rows)]
+    return [a.rows[i] for i in both], [b.rows[i] for i in both]
 
 
 def difference(a: Run, b: Run, metric: str, protocol: Protocol, config: CompareConfig) -> dict[str, Any] | None:
     """How much higher b is than a, paired over the same faces; None where the metric does not apply to both."""
-    both = [statistics(run.rows, protocol).get(metric) for run in (a, b)]
+    both = [statistics(rows, protocol).get(metric) for rows in _paired(a, b, metric)]
     if both[0] is None or both[1] is None:
         return None
     clusters = both[0].subjects
@@ -193,10 +204,12 @@ def compare(config: CompareConfig) -> dict[str, Any]:
     """
     found = [read_run(Path(f), name) for f, name in zip(config.runs, name_runs(config), strict=True)]
     protocol, aligned = _same_protocol(config), align(found, config.common)
-    runs = [rescore(run, len(whole.rows), protocol, config) for run, whole in zip(aligned, found, strict=True)]
-    apart = differences(runs, protocol, config)
-    summary = {**{run.name: run.summary for run in runs}, "differences": apart, "flipped": counts(runs)}
     out = Path(config.out)
+    runs = [rescore(run, len(whole.rows), protocol, config)._replace(beside=beside(Path(folder), out))
+            for folder, run, whole in zip(config.runs, aligned, found, strict=True)]  # fmt: skip
+    apart = differences(runs, protocol, config)
+    summary: dict[str, Any] = {run.name: {**run.summary, **in_short(run.beside)} for run in runs}
+    summary |= {"differences": apart, "flipped": counts(runs)}
     write_resolved(config, out)
     with whole_file(out / "summary.json") as draft:
         draft.write_text(json.dumps(summary, indent=2) + "\n")

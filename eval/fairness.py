@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.compare import protocol_of, read_run
 from eval.frame.benchmark import Protocol, face_of
+from eval.frame.beside import answers_digest, model_of
 from eval.frame.folders import read_together
 from eval.frame.predictions import Key, Prediction
 from eval.groups import counterfactual
@@ -37,6 +38,9 @@ class FairnessConfig:
     by: str = doc("attributes of the records to compare by, with commas between; empty = gender, age, race and skin "
                   "tone as far as records carry them", default="")  # fmt: skip
     records: str = doc("folder of the records, where it is not where the run found it", default="")
+    pairs: str = doc("folder of a finished run of the same model over counterfactual records: these say what moves "
+                     "where only the trait changes; empty = the run itself, if its records are such",
+                     default="")  # fmt: skip
     ages: list[int] = doc("lower ends of the age bands in years", default_factory=lambda: list(AGES))
     merge: dict[str, dict[str, list[str | int]]] = doc("values to take together: {skin_tone: {light: [1, 2, 3], dark: "
                                                        "[5, 6, 7]}}", default_factory=dict)  # fmt: skip
@@ -91,12 +95,24 @@ def _all(batches: Sequence[Batch], found: Sequence[Factor], settings: Settings) 
     return Table([row for one in tables for row in one.subgroups], [gap for one in tables for gap in one.gaps])
 
 
+def untested(rows: Sequence[Prediction]) -> str | None:
+    """Why there is nothing to compare: no answer can be read, and every subgroup is wrong alike; None if not so."""
+    shown = [row for row in rows if row.error is None]
+    if any(row.value is not None or row.named_aus is not None for row in shown):
+        return None
+    return f"none of the {len(shown)} answers can be read"
+
+
 def measure(rows: Sequence[Prediction], protocol: Protocol, found: Sequence[Factor],
             settings: Settings) -> dict[str, Any]:  # fmt: skip
-    """Metrics and class rates by subgroup, JSON-able: `subgroups`, `gaps`, `classes` and `class_gaps`.
+    """Metrics and class rates by subgroup, JSON-able: `subgroups`, `gaps`, `classes`, `class_gaps`; or why `untested`.
 
-    The gaps of the headline metrics are one family of tests, those of all classes and AUs another (Holm 1979).
+    The gaps of the headline metrics are one family of tests, those of all classes and AUs another (Holm 1979). Of
+    answers that nobody can read there are none: equal zeros would look like fairness.
     """
+    if why := untested(rows):
+        return {"untested": why, "tested": [], "tests": 0, "class_tests": 0, "smallest": None, "not_stated": {},
+                "subgroups": [], "gaps": [], "classes": [], "class_gaps": [], "caveats": []}  # fmt: skip
     whole = _all(metric_batches(rows, protocol), found, settings)
     # Crossed factors would make hundreds of tests on few faces each.
     each = _all(class_batches(rows, protocol), [factor for factor in found if not factor.crossed], settings)
@@ -107,7 +123,7 @@ def measure(rows: Sequence[Prediction], protocol: Protocol, found: Sequence[Fact
              if (n := sum(x == value and row.error is None for x, row in zip(factor.values, rows, strict=True)))]
     smallest = min(sizes, default=None)
     return {
-        "tested": tested, "tests": tests, "class_tests": class_tests,
+        "untested": None, "tested": tested, "tests": tests, "class_tests": class_tests,
         "smallest": smallest and dict(zip(("n", "factor", "subgroup"), smallest, strict=True)),
         "not_stated": {factor.name: factor.missing for factor in found if factor.missing},
         "subgroups": whole.subgroups, "gaps": whole.gaps, "classes": each.subgroups, "class_gaps": each.gaps,
@@ -123,16 +139,42 @@ def _resolution(settings: Settings, *families: int) -> list[str]:
             f"for {most} tests: raise bootstrap"]  # fmt: skip
 
 
-def assess(run: Run, protocol: Protocol, records: Mapping[Key, FaceRecord],
-           config: FairnessConfig) -> dict[str, Any]:  # fmt: skip
+class Groups(NamedTuple):
+    """The run whose faces come in groups that differ in one trait, with their records."""
+
+    rows: Sequence[Prediction]
+    records: Mapping[Key, FaceRecord]
+
+
+def pairs_of(folder: Path, other: Path) -> Groups:
+    """The answers of `other`, a run of the same model as `folder`.
+
+    Raises:
+        ConfigError: it is not finished, is of another model, or its records are not there.
+    """
+    run = read_run(other, other.name)
+    if model_of(folder) != model_of(other):
+        raise ConfigError(f"pairs={other} is a run of another model than {folder}, or of other weights: run it anew")
+    return Groups(run.rows, records_of(other))
+
+
+def assess(run: Run, protocol: Protocol, records: Mapping[Key, FaceRecord], config: FairnessConfig,
+           apart: Groups | None = None) -> dict[str, Any]:  # fmt: skip
     """All that fairness.json holds.
+
+    Args:
+        apart: where the counterfactual groups are those of another run.
 
     Raises:
         ConfigError: the records carry nothing to compare by, and are no counterfactual groups.
     """
     settings = Settings(config.least, config.bootstrap, config.seed)
     faces = matched(run.rows, records)
-    pairs = counterfactual.probe(run.rows, records, config.bootstrap, config.seed)
+    groups = apart or Groups(run.rows, records)
+    pairs = counterfactual.probe(groups.rows, groups.records, config.bootstrap, config.seed)
+    if apart is not None and pairs is None:
+        raise ConfigError(f"the records of pairs={config.pairs} are in no groups: build them as "
+                          "configs/data/counterfactual.yaml does")  # fmt: skip
     if not names(config.by) and not carried(faces) and pairs is None:
         there = sorted({name for record in faces for name in record.attributes})
         raise ConfigError(f"the records carry neither gender, age, age_group, race nor skin_tone; they carry "
@@ -167,7 +209,9 @@ def fairness(config: FairnessConfig) -> dict[str, Any]:
     """
     folder = Path(config.runs[0])
     run = read_run(folder, folder.name)
-    result = assess(run, protocol_of(folder), records_of(folder, config.records), config)
+    apart = pairs_of(folder, Path(config.pairs)) if config.pairs else None
+    result = assess(run, protocol_of(folder), records_of(folder, config.records), config, apart)
+    result["answers"] = answers_digest(folder)
     out = Path(config.out) if config.out else folder / "fairness"
     out.mkdir(parents=True, exist_ok=True)
     write_resolved(config, out)

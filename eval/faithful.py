@@ -119,12 +119,17 @@ class Interview:
                 raise ConfigError(f"the answers there were given by engine {self.engine}, this is {generator.engine}: "
                                   "two engines round differently. Set engine, or choose another out")  # fmt: skip
             self._generator, self.engine = generator, generator.engine
-            facts = {"fingerprint": self.job.fingerprint, "engine": self.engine, "config": asdict(self.job.config),
-                     "versions": versions()}  # fmt: skip
-            with whole_file(self.file.with_name("run.json")) as draft:
-                draft.write_text(json.dumps(facts, indent=2) + "\n")
-            write_answers(self.file, self.answers.values())
+            self.write()
         return self._generator
+
+    def write(self) -> None:
+        """How the answers are made, and those that are there."""
+        facts = {"fingerprint": self.job.fingerprint, "engine": self.engine, "config": asdict(self.job.config),
+                 "versions": versions()}  # fmt: skip
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(self.file.with_name("run.json")) as draft:
+            draft.write_text(json.dumps(facts, indent=2) + "\n")
+        write_answers(self.file, self.answers.values())
 
 
 def _caveats(job: Job, evidence: Evidence, findings: dict[str, Findings]) -> list[str]:
@@ -172,6 +177,8 @@ def run(job: Job, start: Callable[[], Generator], tell: Callable[[str], None] = 
     counts = {"plain": len(job.faces)} | {name: len(some) for name, some in further.items()}
     tell("further questions: " + ", ".join(f"{name} {n}" for name, n in counts.items() if name != "plain"))
     interview.ask([one for some in further.values() for one in some], "further")
+    if not interview.file.is_file():  # all was known, and nothing asked
+        interview.write()
     evidence = interview.evidence()
     findings = {name: PROBES[name].score(evidence) for name in config.probes}
     answers = list(interview.answers.values())

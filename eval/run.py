@@ -25,12 +25,14 @@ from eval.frame.job import EvalConfig, Job, find_reader, prepare, resume
 from eval.frame.predictions import Prediction, to_line, with_truth, write_predictions
 from eval.frame.question import Question
 from eval.frame.samples import write_samples
-from eval.frame.scoring import over_folds, score
+from eval.frame.scoring import UNANSWERED, over_folds, score
 from eval.leaks import choice_on_test
 from eval.pages.figures import Run, headline
 from eval.pages.report import write_report
+from facevlm.answer import Part
 from facevlm.config import ConfigError, load, versions, write_resolved
-from facevlm.generate import Generator, LabelProbs, Reply, Request, engine
+from facevlm.endpoint import Endpoint, EndpointError, Failure
+from facevlm.generate import Choice, Chooser, Generator, Reply, Request, Weigher, engine
 from facevlm.images import ImageError, load_face
 from facevlm.record import whole_file
 from facevlm.tasks import TASKS
@@ -65,45 +67,80 @@ def _batches(job: Job, todo: Sequence[Question]) -> Iterator[tuple[Sequence[Ques
             yield cut, pictures
 
 
-Chances = dict[str, float]
-
-
-def _row(job: Job, q: Question, got: Reply | ImageError, chances: Chances | None) -> Prediction:
+def _row(job: Job, q: Question, got: Reply | ImageError) -> Prediction:
     row = Prediction(q.record.id, q.record.source, q.record.subject, q.parts, q.task, q.labels)
     row = with_truth(row, q.record, truth(q.record, job.aus))
     if isinstance(got, ImageError):
         return replace(row, error=str(got))
+    if isinstance(got, Failure):
+        return replace(row, error=UNANSWERED + got.fault)
     answer = find_reader(job.config.reader).read(got.text, Asked(q.task, q.parts, q.labels))
     return replace(row, text=got.text, thinking=answer.thinking, aus=answer.aus, value=answer.value,
-                   faults=answer.faults, probabilities=chances, prompt_tokens=got.prompt_tokens,
-                   completion_tokens=got.completion_tokens)  # fmt: skip
+                   faults=answer.faults, probabilities=got.probabilities if isinstance(got, Choice) else None,
+                   prompt_tokens=got.prompt_tokens, completion_tokens=got.completion_tokens)  # fmt: skip
 
 
-def _chances(job: Job, generator: Generator, cut: Sequence[Question],
-             requests: Sequence[Request]) -> list[Chances | None]:  # fmt: skip
-    """How likely each answer is, where one of a few is asked for and the engine can tell; one call for each choice."""
-    found: list[Chances | None] = [None] * len(cut)
-    if job.config.probabilities and isinstance(generator, LabelProbs):
-        for choices in dict.fromkeys(q.choices for q in cut if len(q.choices) > 1):
-            mine = [i for i, q in enumerate(cut) if q.choices == choices]
-            for i, chances in zip(mine, generator.label_probs([requests[i] for i in mine], choices), strict=True):
-                found[i] = chances
+def _choices(job: Job, q: Question) -> tuple[str, ...]:
+    """The answers whose probabilities are wanted."""
+    wanted = job.config.probabilities if q.parts == ("answer",) else job.config.confidence
+    return q.choices if wanted and len(q.choices) > 1 else ()
+
+
+def _answered(generator: Generator, asked: Sequence[Request], parts: Sequence[Part], labels: Sequence[str],
+              most: int) -> Sequence[Reply]:  # fmt: skip
+    """Replies, with probabilities of the labels where the engine can tell them; no labels = none are wanted."""
+    if labels and parts == ("answer",) and isinstance(generator, Chooser):
+        return generator.choose(asked, labels, most)
+    if labels and parts != ("answer",) and isinstance(generator, Weigher):
+        return generator.weigh(asked, parts, labels, most)
+    return generator.generate(asked, max_new_tokens=most)
+
+
+def _replies(job: Job, generator: Generator, cut: Sequence[Question], requests: Sequence[Request]) -> dict[int, Reply]:
+    """The reply to each request by its number, with probabilities where the engine can tell them.
+
+    Raises:
+        EndpointError: with what was answered before.
+    """
+    groups: dict[tuple[tuple[str, ...], tuple[Part, ...]], list[int]] = {}
+    for i, q in enumerate(cut):
+        choices = _choices(job, q)
+        groups.setdefault((choices, q.parts if choices else ()), []).append(i)
+    found: dict[int, Reply] = {}
+    for (choices, parts), mine in groups.items():
+        asked, most = [requests[i] for i in mine], job.config.max_new_tokens
+        try:
+            replies = _answered(generator, asked, parts, choices, most)
+        except EndpointError as e:
+            e.answered = found | {mine[i]: reply for i, reply in e.answered.items()}
+            raise
+        if len(replies) != len(asked):
+            raise RuntimeError(f"engine {generator.engine} gave {len(replies)} replies to {len(asked)} requests")
+        found |= zip(mine, replies, strict=True)
     return found
 
 
 def _ask_all(job: Job, generator: Generator, todo: Sequence[Question]) -> Iterator[list[Prediction]]:
-    """The loop: pictures of a batch -> replies -> rows, with each face's share of the batch's time."""
+    """The loop: pictures of a batch -> replies -> rows, with each face's share of the batch's time.
+
+    Raises:
+        EndpointError: the endpoint cannot be used; what it answered before was yielded.
+    """
     last = time.perf_counter()
     for cut, pictures in _batches(job, todo):
+        got: list[tuple[Question, Reply | ImageError]] = [(q, p) for q, p in zip(cut, pictures, strict=True)
+                                                          if isinstance(p, ImageError)]  # fmt: skip
         seen = [(q, p) for q, p in zip(cut, pictures, strict=True) if not isinstance(p, ImageError)]
-        requests = [Request(p, q.text) for q, p in seen]
-        replies = generator.generate(requests, max_new_tokens=job.config.max_new_tokens) if requests else []
-        if len(replies) != len(requests):
-            raise RuntimeError(f"engine {generator.engine} gave {len(replies)} replies to {len(requests)} requests")
-        answered = zip(replies, _chances(job, generator, [q for q, _ in seen], requests), strict=True)
-        got = [(p, None) if isinstance(p, ImageError) else next(answered) for p in pictures]
+        gone = None
+        try:
+            replies = _replies(job, generator, [q for q, _ in seen], [Request(p, q.text) for q, p in seen])
+        except EndpointError as e:
+            replies, gone = dict(e.answered), e
+        got += [(seen[i][0], reply) for i, reply in replies.items()]
         now = time.perf_counter()
-        yield [replace(_row(job, q, *g), seconds=(now - last) / len(cut)) for q, g in zip(cut, got, strict=True)]
+        yield [replace(_row(job, q, one), seconds=(now - last) / len(got)) for q, one in got]
+        if gone is not None:
+            raise gone
         last = now
 
 
@@ -114,7 +151,8 @@ def predict(job: Job, start: Callable[[], Generator]) -> tuple[list[Prediction],
         The rows in the order of the records, and the name of the engine.
 
     Raises:
-        ConfigError: see `job.resume`; or the answers there came from another engine.
+        ConfigError: see `job.resume`; the answers there came from another engine; or an endpoint cannot be used, and
+            what it answered before is kept.
     """
     rows, engine = resume(job)
     path = Path(job.config.out) / "predictions.jsonl"
@@ -145,6 +183,9 @@ def caveats(job: Job) -> list[str]:
     asked = len({(q.record.source, face_of(q.record.id)) for q in job.questions})
     if caveat := find_reader(config.reader).caveat:
         found.append(caveat)
+    if config.url is not None and any(_choices(job, q) for q in job.questions):
+        found.append("an endpoint does not tell how likely each label is: no calibration; use engine vllm or "
+                     "transformers for it")  # fmt: skip
     if config.au_protocol is not None:
         found.append(f"AUs are held to {config.au_protocol}, not to the protocol's own")
     if config.split not in (None, protocol.split):
@@ -196,7 +237,7 @@ def summarise(job: Job, rows: Sequence[Prediction], engine: str) -> dict[str, An
         "over_folds": over_folds(rows, protocol),
         "skipped": sum(job.skipped.values()), "skipped_by": job.skipped,
         **_use(rows, config.price_per_million_tokens),
-        "engine": engine,
+        "engine": engine, "endpoint": job.fingerprint.get("url"),
         **{key: getattr(config, key) for key in kept}, "max_pixels": job.max_pixels,
         "prompt": job.questions[0].text,
         "versions": versions(),
@@ -222,6 +263,13 @@ def evaluate(config: EvalConfig, generator: Generator) -> dict[str, Any]:
     return run(prepare(config), lambda: generator)
 
 
+def _start(config: EvalConfig, most: int) -> Generator:
+    """The model, behind an endpoint or loaded here; `most` is how many pictures the longest question shows."""
+    if config.url is not None:
+        return Endpoint(config.model, config.url, config.api_key_env, config.concurrency, body=config.body)
+    return engine(config.model, config.engine, max_images=most)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The command."""
     config = load(EvalConfig, __doc__, argv)
@@ -229,7 +277,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         job = prepare(config)
         most = max(len(q.record.pictures) + TASKS[q.task].before for q in job.questions)
-        summary = run(job, lambda: engine(config.model, config.engine, max_images=most))
+        summary = run(job, lambda: _start(config, most))
     except ConfigError as e:
         raise SystemExit(f"error: {e}") from e
     print(headline([(Path(config.out).name, summary)]))

@@ -127,7 +127,7 @@ def summarise(config: ScoreConfig, job: Job, scored: Scored) -> dict[str, Any]:
         "leakage": {"model": evaluation.model, "n": scores["n"], "stages": [], "leaks": [], "unknown": [UNKNOWN]},
         "over_folds": over_folds(rows, protocol),
         "skipped": sum(job.skipped.values()), "skipped_by": job.skipped,
-        **dict.fromkeys(unmeasured), "engine": ENGINE,
+        **dict.fromkeys(unmeasured), "engine": ENGINE, "endpoint": None,
         **{key: getattr(evaluation, key) for key in ("model", "mode", "reader", "split", "fold")},
         "predictions": {"file": config.path.name, "match": config.match, **scored.matched.counts},
         "versions": versions(),

@@ -14,6 +14,7 @@ import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from facevlm.checkpoint import ModelError
@@ -28,6 +29,9 @@ _MANY = 8
 
 class EndpointError(ModelError):
     """The endpoint as a whole cannot be used; the text says what was asked, what came back and what to do."""
+
+    answered: Mapping[int, Reply] = MappingProxyType({})
+    """What was answered before, by the number of the request: paid for, and not to be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class Endpoint:
             import openai
         except ImportError as e:
             raise ModelError("an endpoint needs the openai client: pip install facevlm[teacher]") from e
-        self._openai, self.model, self.url = openai, model, _checked(url)
+        self._openai, self.model, self.url = openai, model, checked_url(url)
         # Without one, a word is sent: else the client sends what OPENAI_API_KEY holds, to whatever address this is.
         self._key = os.environ.get(api_key_env, "").strip() if api_key_env else ""
         if api_key_env and not self._key:
@@ -127,17 +131,21 @@ class Endpoint:
         # waiting, and its time-out starts anew with every byte.
         async with self._openai.AsyncOpenAI(api_key=self._key or "none", base_url=self.url, max_retries=0,
                                             timeout=self.timeout) as client:  # fmt: skip
+            tasks: list[asyncio.Task[Reply]] = []
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(one(request)) for request in requests]
-            except BaseExceptionGroup as e:
-                raise e.exceptions[0] from None
-            replies = [task.result() for task in tasks]
-            failures = [reply for reply in replies if isinstance(reply, Failure)]
-            if len(failures) == len(replies) and (not self.usage.answered or len(replies) >= self._many):
-                self._blame(failures[-1].fault)
-            if any(failure.again for failure in failures):
-                await self._probe(client)
+                    tasks += [group.create_task(one(request)) for request in requests]
+                replies = [task.result() for task in tasks]
+                failures = [reply for reply in replies if isinstance(reply, Failure)]
+                if len(failures) == len(replies) and (not self.usage.answered or len(replies) >= self._many):
+                    self._blame(failures[-1].fault)
+                if any(failure.again for failure in failures):
+                    await self._probe(client)
+            except (BaseExceptionGroup, EndpointError) as e:
+                error = e.exceptions[0] if isinstance(e, BaseExceptionGroup) else e
+                if isinstance(error, EndpointError):
+                    error.answered = _answered(tasks)
+                raise error from None
         return replies
 
     async def _one(self, client: Any, request: Request, fields: dict[str, Any], seed: int | None) -> Reply:
@@ -223,7 +231,17 @@ class Endpoint:
         return (text.replace(self._key, "***") if self._key else text)[:500]
 
 
-def _checked(url: str) -> str:
+def _answered(tasks: Sequence[asyncio.Task[Reply]]) -> dict[int, Reply]:
+    done = {i: task for i, task in enumerate(tasks) if task.done() and not task.cancelled() and not task.exception()}
+    return {i: task.result() for i, task in done.items() if not isinstance(task.result(), Failure)}
+
+
+def checked_url(url: str) -> str:
+    """The base address of an endpoint, without what a client adds to it.
+
+    Raises:
+        facevlm.checkpoint.ModelError: it is none, or it holds what must not be written down.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ModelError(f"url {url!r} is no address of an endpoint; it looks like http://gpu-box:8000/v1")

@@ -18,8 +18,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from PIL import Image
 
 from facevlm import choosing
+from facevlm.answer import Part
 from facevlm.checkpoint import ModelError, adapter_of, resolve
 from facevlm.prompts import variant
+from facevlm.reading.confidence import Step, confidence
+from facevlm.reading.tokens import Choices, choices, samples
 
 EngineName = Literal["auto", "vllm", "transformers"]
 
@@ -43,6 +46,14 @@ class Reply:
     text: str
     prompt_tokens: int
     completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Reply):
+    """A reply to a question with a few answers, and how likely each of them was."""
+
+    probabilities: dict[str, float] | None
+    """0-1, summing to 1, by label; see `LabelProbs`. None: what was written does not tell, see `Weigher`."""
 
 
 def own_seed(seed: int, request: Request) -> int:
@@ -84,6 +95,45 @@ class LabelProbs(Protocol):
         ...
 
 
+@runtime_checkable
+class Chooser(Protocol):
+    """A generator that answers and tells how likely each label is in one go."""
+
+    engine: str
+
+    def choose(self, requests: Sequence[Request], labels: Sequence[str], max_new_tokens: int = 512) -> list[Choice]:
+        """The replies of `generate` at temperature 0 with the probabilities of `label_probs`, to rounding.
+
+        What the model finds likely while it writes tells most or all of the probabilities; only what lies off its way
+        is asked for afterwards.
+
+        Raises:
+            ValueError: as `label_probs`.
+        """
+        ...
+
+
+@runtime_checkable
+class Weigher(Protocol):
+    """A generator that tells how likely each label was where it wrote its answer, behind its reasons or AUs."""
+
+    engine: str
+
+    def weigh(self, requests: Sequence[Request], parts: Sequence[Part], labels: Sequence[str],
+              max_new_tokens: int = 512) -> list[Choice]:  # fmt: skip
+        """The replies of `generate` at temperature 0, with probabilities out of the same writing: nothing further is
+        asked. None where no label was written, or where labels part again on a way that was not taken; see
+        `facevlm.reading.confidence`.
+
+        Args:
+            parts: what the questions ask for, <answer> last.
+
+        Raises:
+            ValueError: fewer than two labels, or two that the tokenizer writes alike.
+        """
+        ...
+
+
 class Scripted:
     """Answers with `script(request)`; for tests and for trying out a pipeline without a model."""
 
@@ -116,6 +166,27 @@ def _tokens(tokenizer: Any, labels: Sequence[str]) -> list[list[int]]:
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in choosing.answers(labels)]
 
 
+def _asked(tokenizer: Any, parts: Sequence[Part], labels: Sequence[str]) -> Choices:
+    """Where the answers to a question of those parts differ in their labels."""
+    return choices(parts, labels, [tokenizer(text, add_special_tokens=False)["input_ids"]
+                                   for text in samples(parts, labels)])  # fmt: skip
+
+
+def _weighed(written: Sequence[int], logits: Sequence[choosing.Logits], where: Choices) -> dict[str, float] | None:
+    """How likely each label was at the place where one was written."""
+    found = confidence([Step(*at) for at in zip(written, logits, strict=False)], where).labels
+    return None if found is None else dict(found)
+
+
+def _chosen(replies: Sequence[Reply], chances: Sequence[dict[str, float] | None]) -> list[Choice]:
+    return [Choice(reply.text, reply.prompt_tokens, reply.completion_tokens, probabilities)
+            for reply, probabilities in zip(replies, chances, strict=True)]  # fmt: skip
+
+
+_WATCHED = 128
+"""Tokens that are looked at while an answer is written: as many as vLLM takes (`MAX_LOGPROB_TOKEN_IDS`)."""
+
+
 class Transformers:
     """A local model through transformers' own `generate`, in padded batches."""
 
@@ -143,26 +214,66 @@ class Transformers:
                  seed: int | None = None) -> list[Reply]:  # fmt: skip
         if seed is not None:
             self._torch.manual_seed(seed)
+        options = self._options(max_new_tokens, temperature)
+        replies: list[Reply] = []
+        for start in range(0, len(requests), self.batch):
+            replies += self._batch(requests[start : start + self.batch], options)[0]
+        return replies
+
+    def _options(self, max_new_tokens: int, temperature: float = 0.0) -> dict[str, Any]:
         # A checkpoint's own sampling habits (Qwen2.5-VL: repetition_penalty 1.05) would part this engine from vLLM.
         options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0,
                                    "repetition_penalty": 1.0}  # fmt: skip
         if temperature > 0:
             options |= {"temperature": temperature, "top_p": 1.0, "top_k": 0}
-        replies: list[Reply] = []
-        for start in range(0, len(requests), self.batch):
-            replies += self._batch(requests[start : start + self.batch], options)
-        return replies
+        return options
 
     def label_probs(self, requests: Sequence[Request], labels: Sequence[str]) -> list[dict[str, float]]:
         paths, found = _tokens(self.processor.tokenizer, labels), list[dict[str, float]]()
         for start in range(0, len(requests), self.batch):
-            step = functools.partial(self._next, requests[start : start + self.batch])
-            found += choosing.label_probs(labels, paths, step)
+            batch = requests[start : start + self.batch]
+            found += choosing.label_probs(labels, paths, [{}] * len(batch), functools.partial(self._next, batch))
         return found
 
-    def _next(self, requests: Sequence[Request], path: choosing.Path, tokens: list[int]) -> list[dict[int, float]]:
-        """The logit of each of `tokens` after the prompt and the tokens of `path`."""
-        inputs = self._inputs(requests)
+    def choose(self, requests: Sequence[Request], labels: Sequence[str], max_new_tokens: int = 512) -> list[Choice]:
+        paths, found = _tokens(self.processor.tokenizer, labels), list[Choice]()
+        parting, options = choosing.forks(paths), self._options(max_new_tokens)
+        tokens = choosing.watched(parting, _WATCHED)
+        for start in range(0, len(requests), self.batch):
+            batch = requests[start : start + self.batch]
+            replies, written, logits = self._watch(batch, tokens, options)
+            known = [choosing.passed(parting, *one) for one in zip(written, logits, strict=True)]
+            chances = choosing.label_probs(labels, paths, known, functools.partial(self._next, batch))
+            found += _chosen(replies, chances)
+        return found
+
+    def weigh(self, requests: Sequence[Request], parts: Sequence[Part], labels: Sequence[str],
+              max_new_tokens: int = 512) -> list[Choice]:  # fmt: skip
+        where, found = _asked(self.processor.tokenizer, parts, labels), list[Choice]()
+        tokens, options = where.wanted(aus=False), self._options(max_new_tokens)
+        for start in range(0, len(requests), self.batch):
+            replies, written, logits = self._watch(requests[start : start + self.batch], tokens, options)
+            found += _chosen(replies, [_weighed(*one, where) for one in zip(written, logits, strict=True)])
+        return found
+
+    def _watch(self, batch: Sequence[Request], tokens: list[int], options: dict[str, Any]
+               ) -> tuple[list[Reply], list[list[int]], list[list[dict[int, float]]]]:  # fmt: skip
+        """As `_batch`, and at each place the logits of some tokens."""
+        seen: list[Any] = []
+
+        def look(_: Any, logits: Any) -> Any:
+            # Of a whole vocabulary at every step a batch would fill gigabytes; greedy decoding bends no logits.
+            seen.append(logits[:, tokens].float())
+            return logits
+
+        replies, written = self._batch(batch, options | {"logits_processor": [look]})
+        rows = self._torch.stack(seen, dim=1).tolist()
+        return replies, written, [[dict(zip(tokens, at, strict=True)) for at in row] for row in rows]
+
+    def _next(self, requests: Sequence[Request], numbers: list[int], path: choosing.Path,
+              tokens: list[int]) -> list[dict[int, float]]:  # fmt: skip
+        """The logit of each of `tokens` after the prompts of those numbers and the tokens of `path`."""
+        inputs = self._inputs([requests[i] for i in numbers])
         shape = inputs["input_ids"].shape
         added = self._torch.tensor(path, dtype=inputs["input_ids"].dtype, device=self.model.device)
         for name in [name for name, value in inputs.items() if value.shape == shape]:
@@ -181,7 +292,8 @@ class Transformers:
         return self.processor(images=[list(r.images) for r in requests], text=texts, padding=True, padding_side="left",
                               add_special_tokens=False, return_tensors="pt").to(self.model.device)  # fmt: skip
 
-    def _batch(self, requests: Sequence[Request], options: dict[str, Any]) -> list[Reply]:
+    def _batch(self, requests: Sequence[Request], options: dict[str, Any]) -> tuple[list[Reply], list[list[int]]]:
+        """The replies, and their tokens up to the longest of them."""
         inputs = self._inputs(requests)
         with self._torch.inference_mode():
             out = self.model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :]
@@ -189,7 +301,7 @@ class Transformers:
         prompts = inputs["attention_mask"].sum(1).tolist()
         lengths = (out != tokenizer.pad_token_id).sum(1).tolist()
         texts = tokenizer.batch_decode(out, skip_special_tokens=True)
-        return [Reply(*row) for row in zip(texts, prompts, lengths, strict=True)]
+        return [Reply(*row) for row in zip(texts, prompts, lengths, strict=True)], out.tolist()
 
 
 class VLLM:
@@ -243,12 +355,14 @@ class VLLM:
             seed = None
         params = [self._vllm.SamplingParams(temperature=temperature, max_tokens=max_new_tokens,
                                             seed=None if seed is None else own_seed(seed, r)) for r in requests]
+        return [_reply(output) for output in self._write(requests, params)]
+
+    def _write(self, requests: Sequence[Request], params: Any) -> list[Any]:
+        """vLLM's outputs."""
         if any(r.prefix for r in requests):
-            outputs = self.llm.generate(self._prompts(requests), params, use_tqdm=False, lora_request=self._lora)
-        else:
-            chats = [_messages(r, [{"type": "image_pil", "image_pil": image} for image in r.images]) for r in requests]
-            outputs = self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora)
-        return [Reply(o.outputs[0].text, len(o.prompt_token_ids), len(o.outputs[0].token_ids)) for o in outputs]
+            return list(self.llm.generate(self._prompts(requests), params, use_tqdm=False, lora_request=self._lora))
+        chats = [_messages(r, [{"type": "image_pil", "image_pil": image} for image in r.images]) for r in requests]
+        return list(self.llm.chat(chats, params, use_tqdm=False, lora_request=self._lora))
 
     def _check(self, requests: Sequence[Request]) -> None:
         if (most := max((len(r.images) for r in requests), default=0)) > self.max_images:
@@ -257,8 +371,27 @@ class VLLM:
 
     def label_probs(self, requests: Sequence[Request], labels: Sequence[str]) -> list[dict[str, float]]:
         self._check(requests)
-        step = functools.partial(self._next, self._prompts(requests))
-        return choosing.label_probs(labels, _tokens(self._processor.tokenizer, labels), step) if requests else []
+        paths = _tokens(self._processor.tokenizer, labels)
+        return choosing.label_probs(labels, paths, [{}] * len(requests), self._asking(requests))
+
+    def choose(self, requests: Sequence[Request], labels: Sequence[str], max_new_tokens: int = 512) -> list[Choice]:
+        self._check(requests)
+        paths = _tokens(self._processor.tokenizer, labels)
+        parting = choosing.forks(paths)
+        outputs = self._write(requests, self._vllm.SamplingParams(
+            temperature=0.0, max_tokens=max_new_tokens, logprob_token_ids=choosing.watched(parting, _WATCHED) or None))
+        known = [choosing.passed(parting, o.outputs[0].token_ids, _logprobs(o)) for o in outputs]
+        chances = choosing.label_probs(labels, paths, known, self._asking(requests))
+        return _chosen([_reply(output) for output in outputs], chances)
+
+    def weigh(self, requests: Sequence[Request], parts: Sequence[Part], labels: Sequence[str],
+              max_new_tokens: int = 512) -> list[Choice]:  # fmt: skip
+        self._check(requests)
+        where = _asked(self._processor.tokenizer, parts, labels)
+        outputs = self._write(requests, self._vllm.SamplingParams(
+            temperature=0.0, max_tokens=max_new_tokens, logprob_token_ids=where.wanted(aus=False)))
+        return _chosen([_reply(o) for o in outputs],
+                       [_weighed(o.outputs[0].token_ids, _logprobs(o), where) for o in outputs])
 
     @functools.cached_property
     def _processor(self) -> Any:
@@ -272,12 +405,26 @@ class VLLM:
                  "multi_modal_data": {"image": list(request.images)}}
                 for text, request in zip(_chat_texts(self._processor, requests), requests, strict=True)]  # fmt: skip
 
-    def _next(self, prompts: list[dict[str, Any]], path: choosing.Path, tokens: list[int]) -> list[dict[int, float]]:
-        """The log-probability of each of `tokens` after the prompt and the tokens of `path`."""
-        params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=tokens)
-        asked = [prompt | {"prompt_token_ids": [*prompt["prompt_token_ids"], *path]} for prompt in prompts]
-        outputs = self.llm.generate(asked, params, use_tqdm=False, lora_request=self._lora)
-        return [{token: o.outputs[0].logprobs[0][token].logprob for token in tokens} for o in outputs]
+    def _asking(self, requests: Sequence[Request]) -> choosing.Step:
+        """How the log-probabilities of tokens after the beginning of an answer are asked for."""
+        prompts = functools.cache(lambda: self._prompts(requests))
+
+        def step(numbers: list[int], path: choosing.Path, tokens: list[int]) -> list[dict[int, float]]:
+            params = self._vllm.SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=tokens)
+            asked = [prompts()[i] | {"prompt_token_ids": [*prompts()[i]["prompt_token_ids"], *path]} for i in numbers]
+            outputs = self.llm.generate(asked, params, use_tqdm=False, lora_request=self._lora)
+            return [_logprobs(output)[0] for output in outputs]
+
+        return step
+
+
+def _reply(output: Any) -> Reply:
+    return Reply(output.outputs[0].text, len(output.prompt_token_ids), len(output.outputs[0].token_ids))
+
+
+def _logprobs(output: Any) -> list[dict[int, float]]:
+    """At each place of an output of vLLM, the log-probabilities that were asked for."""
+    return [{token: one.logprob for token, one in at.items()} for at in output.outputs[0].logprobs or ()]
 
 
 def png(image: Image.Image) -> str:

@@ -10,12 +10,12 @@ import os
 import stat
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 
@@ -50,11 +50,83 @@ def decode_frame(path: Path | str, second: float | None = None, index: int | Non
     frame = frame or _scan(path, table, number, limits)
     if frame is None or frame.is_corrupt:
         raise ImageError("damaged video", f"frame {number} of {path} cannot be decoded")
+    return _upright(frame)
+
+
+def _upright(frame: Any) -> Image.Image:
     picture: Image.Image = frame.to_image()
     # The matrix says by how much a player turns the frame anticlockwise, as Pillow counts; phones turn by quarters.
     turned = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
     turn = turned.get(round(frame.rotation / 90) * 90 % 360)
     return picture if turn is None else picture.transpose(turn)
+
+
+class Frames:
+    """Frames of one video at times that ascend: what `decode_frame` gives, but nothing is decoded twice.
+
+    Use it as a context, or call `close`.
+    """
+
+    def __init__(self, path: Path | str, limits: Limits | None = None) -> None:
+        """
+        Raises:
+            ImageError: as `decode_frame`.
+        """
+        self.path, self.limits, self._table = path, limits or Limits(), _table_of(path)
+        self._opened: _Opened | None = None
+        self._errors: tuple[type[Exception], ...] = (ImageError,)
+        self._decoded: Iterator[Any] = iter(())
+        self._last: Any = None
+        self._stamp: int | None = None
+        self._count = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """As `duration`."""
+        return self._table.seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._opened is not None:
+            self._opened.container.close()
+            self._opened = None
+
+    def at(self, second: float) -> Image.Image:
+        """The frame shown at a time, not before that of the last call; earlier ones are found too, but slowly.
+
+        Raises:
+            ImageError: as `decode_frame`.
+        """
+        number = self._table.at(second)
+        if number is not None and (frame := self._forward(self._table.stamps[number])) is not None:
+            return _upright(frame)
+        return decode_frame(self.path, second, limits=self.limits)
+
+    def _forward(self, wanted: int) -> Any:
+        """The frame of a stamp, reading on from where the last one was; None if it does not come."""
+        try:
+            if self._opened is None:
+                self._opened = _Opened(self.path, self.limits)
+                self._errors = (ImageError, self._opened.error)
+                container, stream = self._opened.__enter__()
+                self._decoded = container.decode(stream)
+            while self._stamp is None or self._stamp < wanted:
+                self._last = next(self._decoded, None)
+                if self._last is None:
+                    return None
+                self._stamp = self._count if self._table.counted else self._last.pts
+                self._count += 1
+                if self._stamp is None:
+                    return None
+        except self._errors:
+            return None
+        return self._last if self._stamp == wanted and not self._last.is_corrupt else None
 
 
 def frame_count(path: Path | str) -> int:

@@ -11,17 +11,20 @@ import pytest
 
 from data_builders.sources import SOURCES
 from eval.benchmarks import BENCHMARKS
+from eval.fairness import FairnessConfig
 from eval.faithfulness.job import FaithfulConfig
 from eval.frame.job import EvalConfig
 from facevlm import mix
 from facevlm.config import load, plug
+from facevlm.serve.settings import Config as ServeConfig
 
 ROOT = Path(__file__).parent.parent
-# accelerate's are read by its own launcher (tests/rl/test_recipes.py), studies by perf/study.py.
+# accelerate's are read by its own launcher (tests/rl/test_recipes.py), studies by perf/study.py, deploy by others
+# (tests/test_deploy.py).
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml")
-               if path.parent.name not in ("accelerate", "studies"))  # fmt: skip
+               if path.parent.name not in ("accelerate", "studies", "deploy"))  # fmt: skip
 COMMANDS = {"data_builders.build", "data_builders.export", "facevlm.sft", "facevlm.analyze", "rl.grpo",
-            "rl.self_improve", "eval.run"}  # fmt: skip
+            "rl.self_improve", "eval.run", "facevlm.serve"}  # fmt: skip
 LAUNCH = re.compile(r"^#   (?:accelerate launch(?: --\S+(?: [\w./-]+)?)*?|python) -m ([\w.]+) (--config .*)$")
 
 
@@ -51,13 +54,15 @@ def launches() -> list[Any]:
             for path in FILES for module, argv in launch_lines(ROOT / path)]  # fmt: skip
 
 
-EVAL: dict[str, type[Any]] = {"eval.run": EvalConfig, "eval.faithful": FaithfulConfig}
+ELSEWHERE: dict[str, type[Any]] = {"eval.run": EvalConfig, "eval.fairness": FairnessConfig,
+                                  "eval.faithful": FaithfulConfig, "facevlm.serve": ServeConfig}  # fmt: skip
+"""Commands whose keys stand in another file."""
 
 
 def table(module: str) -> tuple[type[Any], Callable[[Any], object] | None]:
     """The dataclass of a command, and what checks the trainer's keys."""
-    if module in EVAL:
-        return EVAL[module], None
+    if module in ELSEWHERE:
+        return ELSEWHERE[module], None
     room = importlib.import_module(module)
     return room.Config, getattr(room, "arguments", None)
 

@@ -47,6 +47,8 @@ def analyses(found: Mapping[str, Any] | None) -> str:
     """Unitary and intersectional results of a run (Mitchell et al. 2019, section 4.7), the gaps, what moves."""
     if found is None:
         return "Unitary and intersectional results: none, since the records carry no attributes to compare by."
+    if found["untested"]:
+        return f"Unitary and intersectional results: nothing to test, {found['untested']}."
     none = "not stated: the records carry no attributes for it"
     parts = [f"#### Unitary\n\n{_subgroups(found, crossed=False) or none}",
              f"#### Intersectional\n\n{_subgroups(found, crossed=True) or none}"]  # fmt: skip

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from eval.faithfulness.evidence import Evidence, Findings, Shown
 from eval.faithfulness.inquiry import Face, Inquiry, Reading, plain
 from eval.faithfulness.measured import Number
-from eval.pages.drawing import bar
+from eval.pages.drawing import bar, dots
 from eval.pages.figures import decimal, signed
 from eval.pages.markup import definitions, escaped, scroll
 from eval.probes import PROBES
@@ -29,8 +29,10 @@ _STYLE = """
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin-bottom: 1.2rem; }
 .card h3 { margin-top: 0; overflow-wrap: anywhere; }
 .scroll + .note, .scroll + .plain, .plain + .note { margin-top: 0.8rem; }
-.number td.wide { min-width: 9rem; }
-.number td:first-child { min-width: 14rem; }
+.number { width: 100%; max-width: 62rem; }
+.number td.wide { width: 40%; min-width: 7rem; }
+.number tbody th { min-width: 8rem; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { .number td.wide { display: none; } .number th, .number td { padding-right: 0.6rem; } }
 """  # noqa: E501
 _SHOTS = 2
 """Regions of a face that are shown covered."""
@@ -42,10 +44,11 @@ def _interval(number: Number) -> str:
 
 
 def _drawn(number: Number, shown: Shown) -> str:
-    """The bar, over its whole scale."""
-    width = 1 - shown.low
-    ends = [None if end is None else (end - shown.low) / width for end in (number.low, number.high)]
-    return bar(None if number.value is None else (number.value - shown.low) / width, ends)
+    """A bar, or where it may be below 0 a dot beside a dashed line at 0."""
+    if shown.low < 0:
+        interval = None if number.low is None or number.high is None else (number.low, number.high)
+        return dots(number.value, interval, 0, shown.low, 1)
+    return bar(number.value, (number.low, number.high))
 
 
 def _numbers(found: Findings, shown: Mapping[str, Shown]) -> str:
@@ -57,7 +60,7 @@ def _numbers(found: Findings, shown: Mapping[str, Shown]) -> str:
         body += (f'<tr><th scope="row">{escaped(how.title)}<br><span class="note">{escaped(about)}</span></th>'
                  f'<td class="wide">{_drawn(number, how)}</td><td class="n">{value}</td>'
                  f'<td class="ci">{_interval(number)}</td><td class="n">{number.n}</td></tr>')  # fmt: skip
-    head = '<thead><tr><td></td><td></td><th scope="col" class="n">value</th><th scope="col">95 %</th>' \
+    head = '<thead><tr><td></td><td class="wide"></td><th scope="col" class="n">value</th><th scope="col">95 %</th>' \
         '<th scope="col" class="n">n</th></tr></thead>'  # fmt: skip
     return scroll("Numbers", f'<table class="number">{head}<tbody>{body}</tbody></table>')
 

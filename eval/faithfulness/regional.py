@@ -22,8 +22,8 @@ Lay = Callable[[Album, Placed, Sequence[Box]], Image]
 """Lays something over the boxes (pixels of the whole picture) of a face as it is shown."""
 
 SHOWN = {
-    "goes": Shown("Claims that go", "their own region is covered; a claim that rests on it should go"),
-    "goes_elsewhere": Shown("Claims that go all the same", "an equal area elsewhere is covered; they should stay"),
+    "goes": Shown("Claims that go", "their own region is taken away; a claim that rests on it should go"),
+    "goes_elsewhere": Shown("Claims that go all the same", "as much is taken away elsewhere; they should stay"),
     "difference": Shown("Difference", "claims that go for their own region alone; 0 if the place does not matter",
                         -1.0),  # fmt: skip
     "chance": Shown("Would go by chance", "if the answer were that to some other person's face"),

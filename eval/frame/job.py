@@ -18,6 +18,7 @@ from eval.readers import READERS
 from facevlm.answer import Form, Mode
 from facevlm.checkpoint import folder, pixel_budget
 from facevlm.config import ConfigError, doc, plug
+from facevlm.endpoint import checked_url
 from facevlm.folds import fold_of
 from facevlm.generate import EngineName
 from facevlm.record import FaceRecord, RecordSet
@@ -29,7 +30,8 @@ from facevlm.vocab import AUProtocol
 class EvalConfig:
     benchmark: str = doc("a name of docs/evaluation.md, or package.module:attribute of your own Benchmark")
     records: str = doc("folder of records made by data_builders.build; several with commas between")
-    model: str = doc("checkpoint folder, adapter folder, Hub name, or \"tiny\" for the embedded model")
+    model: str = doc("checkpoint folder, adapter folder, Hub name, \"tiny\" for the embedded model, or the name by "
+                     "which the endpoint at url knows it")  # fmt: skip
     out: str = doc("folder to write to; an unfinished run there goes on")
     protocol: str | None = doc("how it is scored, a protocol of the benchmark; null = its first", default=None)
     au_protocol: str | None = doc("AUs and threshold of facevlm.vocab in place of the protocol's own, such as DISFA-8",
@@ -37,12 +39,23 @@ class EvalConfig:
     split: str | None = doc("which split of the records; null = what the protocol tests", default=None)
     fold: int | None = doc("test only the people of this fold, from 1; null = of all folds", default=None)
     engine: EngineName = doc("what runs the model", default="auto")
+    url: str | None = doc("address of an OpenAI-compatible endpoint that runs it, such as http://gpu-box:8000/v1; the "
+                          "pictures go there", default=None)  # fmt: skip
+    api_key_env: str | None = doc("name of the environment variable that holds the endpoint's key; null = no key",
+                                  default=None)  # fmt: skip
+    concurrency: int = doc("requests to the endpoint at once", default=32)
+    body: dict[str, Any] = doc("more fields of each request to the endpoint, e.g. {chat_template_kwargs: "
+                               "{enable_thinking: false}}; null leaves one of ours out",
+                               default_factory=dict)  # fmt: skip
     mode: Mode = doc("what is asked: reasons + AUs + emotion, AUs + emotion, or emotion alone", default="explain")
     reader: str = doc("how answers are read, a name of docs/evaluation.md; others than strict only for models that "
                       "were never told the answer form", default="strict")  # fmt: skip
     probabilities: bool = doc("also ask how likely each label is, where the answer is one label and nothing else",
                               default=True)  # fmt: skip
-    batch: int = doc("faces handed to the engine at a time", default=64)
+    confidence: bool = doc("the same where reasons or AUs come before the answer: how likely the model found each "
+                           "label where it wrote one, behind them", default=False)  # fmt: skip
+    batch: int = doc("faces handed to the engine at a time, and lost if a run is killed; the engine idles at the end "
+                     "of each", default=256)  # fmt: skip
     max_new_tokens: int = doc("longest answer", default=256)
     max_pixels: int | None = doc("most pixels of a face; null = as the model was trained", default=None)
     limit: int | None = doc("only the first so many faces", default=None)
@@ -53,13 +66,19 @@ class EvalConfig:
                                                  "null = no cost in the results", default=None)  # fmt: skip
 
     def __post_init__(self) -> None:
-        low = {"batch": 1, "max_new_tokens": 1, "bootstrap": 0, "gallery": 0}
+        low = {"batch": 1, "max_new_tokens": 1, "concurrency": 1, "bootstrap": 0, "gallery": 0}
         if wrong := [f"{name}={getattr(self, name)}" for name, least in low.items() if getattr(self, name) < least]:
-            raise ConfigError(f"{', '.join(wrong)}: batch and max_new_tokens start at 1, others at 0")
+            raise ConfigError(f"{', '.join(wrong)}: batch, max_new_tokens and concurrency start at 1, others at 0")
         if self.limit is not None and self.limit < 1:
             raise ConfigError(f"limit={self.limit} leaves no face; null = all")
         if self.price_per_million_tokens is not None and not 0 <= self.price_per_million_tokens < float("inf"):
             raise ConfigError(f"price_per_million_tokens={self.price_per_million_tokens} is no price; null = none")
+        if self.url is None and (self.api_key_env or self.body):
+            raise ConfigError("api_key_env and body are for an endpoint: set url, or leave them out")
+        if self.url is not None:
+            checked_url(self.url)
+            if self.engine != "auto":
+                raise ConfigError(f"engine={self.engine} runs a model here, url={self.url} elsewhere: leave one out")
 
 
 class Job(NamedTuple):
@@ -244,10 +263,14 @@ def _fingerprint(config: EvalConfig, prompts: Sequence[str]) -> dict[str, Any]:
     shards = [shard for path in folders(config.records) for shard in sorted(path.glob("records-*.parquet"))]
     return {
         "model": config.model,
-        "weights": _weights(config.model),
+        # Behind an endpoint may be any weights, whatever lies in a folder of that name here.
+        "weights": _weights(config.model) if config.url is None else [],
+        "url": config.url and checked_url(config.url),
+        "body": config.body or None,
         "records": _digest(*(path.read_bytes() for path in shards)),
         "prompts": _digest(*(text.encode() for text in prompts)),
         **{key: getattr(config, key) for key in ("mode", "reader", "max_new_tokens", "probabilities")},
+        "confidence": config.confidence or None,
         "max_pixels": config.max_pixels or pixel_budget(config.model),
     }
 

@@ -25,8 +25,8 @@ class Question(NamedTuple):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The answers of which exactly one is right, where nothing else is asked for; else none."""
-        if self.parts != ("answer",):
+        """The answers on offer of which exactly one is right; none where the answer is of another kind."""
+        if "answer" not in self.parts:
             return ()
         kind = TASKS[self.task].form.kind
         return ("yes", "no") if kind == "yes/no" else self.labels if kind in ("label", "choice") else ()

@@ -1,9 +1,11 @@
 """Predictions -> numbers with intervals, by a protocol. Which rows a kind of score looks at is said in `eval.scores`.
 
 A face whose picture could not be read is left out of every metric (that depends on the record, never on the model) and
-counted. An answer that could not be read is wrong. What has no value is None, and `undefined` says why.
+counted; so is one that an endpoint gave no answer to, with a caveat. An answer that could not be read is wrong. What
+has no value is None, and `undefined` says why.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,9 @@ from eval.frame.statistic import Frame, Scorer, Scores, Statistic, number
 from eval.scores import SCORES
 from facevlm.folds import fold_of
 from facevlm.metrics import bootstrap_all
+
+UNANSWERED = "no answer: "
+"""How the `error` of a face begins whose picture was read and asked about, but got no answer from an endpoint."""
 
 FEW = 30
 """Fewer faces than this are said to be few."""
@@ -78,11 +83,22 @@ def _caveats(scored: Sequence[Prediction], unread: int) -> list[str]:
     if all(not row.text.strip() for row in scored):
         found.append("every answer is empty")
     if len(scored) < FEW:
-        found.append(f"only {len(scored)} faces")
+        found.append(f"only {len(scored)} {'face' if len(scored) == 1 else 'faces'}")
     known = {x for x in subjects(scored) if x is not None}
     if len(known) == 1 and all(row.subject is not None for row in scored):
         found.append("all faces are of one person: there is no interval")
     return found
+
+
+def _unanswered(rows: Sequence[Prediction]) -> tuple[int, list[str]]:
+    """How many faces got no answer, and what is to be said about it."""
+    faults = Counter(row.error.removeprefix(UNANSWERED) for row in rows
+                     if row.error is not None and row.error.startswith(UNANSWERED))  # fmt: skip
+    if not faults:
+        return 0, []
+    n, (fault, _) = faults.total(), faults.most_common(1)[0]
+    return n, [f"{n} of {len(rows)} faces got no answer and are left out, as if they were not in the test ({fault}): "
+               "start the run again to ask them, or compare with runs over the same faces"]  # fmt: skip
 
 
 def score(rows: Sequence[Prediction], protocol: Protocol, repeats: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -103,7 +119,8 @@ def score(rows: Sequence[Prediction], protocol: Protocol, repeats: int = 1000, s
     mixed = "subject where known, else face" if known else "face (no subjects known)"
     result: dict[str, Any] = {"n": len(scored), "n_subjects": len(known) or None, "metrics": [], "undefined": {},
                               "ci95": {}, "ci95_by": "subject" if complete else mixed, "n_by_class": {}}  # fmt: skip
-    caveats = [*protocol.caveats, *_caveats(scored, unread)]
+    unanswered, told = _unanswered(rows)
+    caveats = [*protocol.caveats, *_caveats(scored, unread), *told]
     for scorer in kinds(rows, protocol).values():
         faces, scores = _scored(scorer, rows, frame(rows, protocol))
         result["metrics"] += scorer.metrics
@@ -112,7 +129,7 @@ def score(rows: Sequence[Prediction], protocol: Protocol, repeats: int = 1000, s
         result |= scores.details
         caveats += scores.caveats
     result["parse_failure_rate"] = astray / len(scored) if scored else None
-    result["unreadable_images"] = len(rows) - len(scored)
+    result["unreadable_images"], result["unanswered"] = len(rows) - len(scored) - unanswered, unanswered
     return result | {"caveats": caveats}
 
 

@@ -43,8 +43,8 @@ class Scores:
     """What one kind of scoring says about some faces."""
 
     statistics: Mapping[str, metrics.Statistic]
-    """By metric: takes the numbers of the faces drawn (0..faces-1, some repeatedly). A `metrics.SumStatistic` is
-    resampled much faster than another function."""
+    """By metric: takes the numbers of the faces drawn (0..faces-1, some repeatedly). A `metrics.SumStatistic` or a
+    `metrics.WeightStatistic` is resampled much faster than another function."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """The tables behind the numbers, JSON-able; what is a list of mappings alike is drawn as a table."""
     counts: Mapping[str, int] = field(default_factory=dict)

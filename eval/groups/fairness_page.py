@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.groups.rates import title
+from eval.pages.drawing import dots
 from eval.pages.figures import METRICS, decimal, signed
-from eval.pages.markup import definitions, escaped, scroll
-from eval.pages.sheet import dots, listed, section, sheet, write_sheet
+from eval.pages.markup import definitions, escaped, listed, scroll
+from eval.pages.sheet import section, sheet, write_sheet
 
 Row = Mapping[str, Any]
 LEVEL = 0.05
@@ -24,9 +25,14 @@ def brackets(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"[{decimal(interval[0])}, {decimal(interval[1])}]"
 
 
+def _words(name: str) -> str:
+    """An attribute as it is written on a page."""
+    return name.replace("_", " ")
+
+
 def gap_in_words(gap: Row) -> str:
     """ "Emotion accuracy by gender: 0.081 [0.02, 0.14] between male (highest) and female (lowest), p 0.012 …"."""
-    start = f"{title(gap['measure'])} by {gap['factor']}: "
+    start = f"{title(gap['measure'])} by {_words(gap['factor'])}: "
     if gap["gap"] is None:
         return f"{start}no gap, {gap['why']}"
     text = f"{start}{decimal(gap['gap'])} {brackets(gap['ci95'])}".rstrip()
@@ -46,7 +52,9 @@ def clear(gaps: Sequence[Row]) -> list[Row]:
 def verdict(result: Mapping[str, Any]) -> str:
     """What was found, in a few sentences."""
     text = f"{result['run']}: "
-    if not result["by"]:
+    if result["untested"]:
+        text += f"nothing to test: {result['untested']}. "
+    elif not result["by"]:
         text += "the records carry nothing to compare by. "
     elif not result["tests"]:
         text += "no gap could be tested. "
@@ -58,11 +66,12 @@ def verdict(result: Mapping[str, Any]) -> str:
     if result["class_tests"]:
         text += f"Class by class, {len(clear(result['class_gaps']))} of {result['class_tests']}. "
     if (smallest := result["smallest"]) is not None:
-        text += f"The smallest subgroup is {smallest['factor']} {smallest['subgroup']} with {smallest['n']} faces. "
+        name = f"{_words(smallest['factor'])} {smallest['subgroup']}"
+        text += f"The smallest subgroup is {name} with {smallest['n']} faces. "
     pairs = result["counterfactual"]
     if pairs is not None and pairs["moved"] and (first := pairs["moved"][0])["value"] is not None:
-        text += f"Where only {pairs['changed']} changes, the {first['what']} moves in {decimal(first['value'])} " \
-            f"{brackets(first['ci95'])} of {first['n']} groups. "  # fmt: skip
+        text += f"Where only {_words(pairs['changed'])} changes, the {first['what']} moves in " \
+            f"{decimal(first['value'])} {brackets(first['ci95'])} of {first['n']} groups. "  # fmt: skip
     return text.strip()
 
 
@@ -82,7 +91,7 @@ def _lines(rows: Sequence[Row], overall: float | None, scale: tuple[float, float
         said = escaped(row["why"]) if small else f"{brackets(row['ci95'])} {escaped(row['why'] or '')}".strip()
         drawn += (
             f'<tr{" class=small" if small else ""}><th scope="row">{escaped(row["subgroup"])}</th>'
-            f'<td class="n">{row["n"]}</td><td class="n">{row["people"]}</td>'
+            f'<td class="n">{row["n"]}</td><td class="n people">{row["people"]}</td>'
             f'<td class="wide">{dots(row["value"], row["ci95"], overall, *scale)}</td>'
             f'<td class="n">{decimal(row["value"])}</td><td class="ci">{said}</td></tr>'
         )
@@ -101,7 +110,8 @@ def tables(rows: Sequence[Row], overall: Mapping[str, float | None], crossed: bo
                 continue
             body = _lines([row for row in mine if row["factor"] == factor], overall.get(measure), scale)
             head = "".join(f'<th scope="col" class="{kind}">{name}</th>' for name, kind in (
-                (escaped(factor), ""), ("Faces", "n"), ("People", "n"), ("", "wide"), ("Value", "n"), ("95 %", "")))
+                (escaped(_words(factor)), ""), ("Faces", "n"), ("People", "n people"), ("", "wide"), ("Value", "n"),
+                ("95 %", "ci")))  # fmt: skip
             table = f'<table class="compared"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
             inside += scroll(f"{title(measure)} by {factor}", table)
         if inside and crossed:
@@ -121,11 +131,16 @@ def _gap_section(result: Mapping[str, Any]) -> str:
 def _pairs_section(pairs: Row | None) -> str:
     if pairs is None:
         return ""
-    changed = f"In {pairs['groups']} groups of faces that differ in nothing but {pairs['changed']}:"
+    if not pairs["groups"]:
+        changed = "No group of faces can be compared:"
+    else:
+        changed = f"In {pairs['groups']} groups of faces that differ in nothing but {_words(pairs['changed'])}:"
     lines = [f"{row['what']}: {decimal(row['value'])} {brackets(row['ci95'])} over {row['n']} groups"
-             + ("" if row["what"] == "AUs that differ" else " move") for row in pairs["moved"]]  # fmt: skip
+             + ("" if row["what"] == "AUs that differ" else " move")
+             for row in pairs["moved"] if row["value"] is not None]  # fmt: skip
     left = [f"left out: {n} x {why}" for why, n in pairs["left_out"].items() if why != "face in no group"]
-    left += [f"in {pairs['unreadable']} groups no answer can be read: they say nothing"] if pairs["unreadable"] else []
+    if pairs["unreadable"]:
+        left += [f"in {pairs['unreadable']} of {pairs['groups']} groups no answer can be read: they say nothing"]
     return section("Where only the trait changes", f'<p class="note">{escaped(changed)}</p>', listed(lines + left))
 
 
@@ -137,7 +152,7 @@ def page(result: Mapping[str, Any]) -> str:
     facts = [(key.replace("_", " "), result[key]) for key in kept if result[key] is not None]
     missing = [f"{n} faces say nothing about {name}" for name, n in result["not_stated"].items()]
     return sheet(
-        f"{result['run']} by subgroup", verdict(result), NOTE, _gap_section(result),
+        f"{result['run']} by subgroup", verdict(result), "" if result["untested"] else NOTE, _gap_section(result),
         section("By subgroup", tables(result["subgroups"], overall, crossed=False)),
         section("Two attributes crossed", tables(result["subgroups"], overall, crossed=True)),
         _pairs_section(result["counterfactual"]),

@@ -5,8 +5,8 @@ from typing import Any
 
 from eval.groups.fairness_page import brackets, clear, gap_in_words, tables
 from eval.pages.figures import decimal
-from eval.pages.markup import definitions
-from eval.pages.sheet import listed, section, sheet
+from eval.pages.markup import definitions, listed
+from eval.pages.sheet import section, sheet
 
 
 def verdict(result: Mapping[str, Any]) -> str:

@@ -105,14 +105,37 @@ def overlay(shown: Shown, found: Mapping[int, Mark]) -> str:
     return f'<svg viewBox="0 0 {shown.width} {shown.height}" aria-hidden="true">{inside}</svg>'
 
 
-def bar(value: float | None, interval: Sequence[float | None] = ()) -> str:
-    """A bar from 0 to 1 with a whisker for the interval; only the track where the value is undefined."""
+def bar(value: float | None, interval: Sequence[float | None] = (), beside: float | None = None) -> str:
+    """A bar from 0 to 1 with a whisker for the interval; only the track where the value is undefined.
+
+    Args:
+        beside: a value to hold it against, drawn as a dashed line.
+    """
     fill = "" if value is None else f'<rect class="value" width="{100 * value:.2f}" y="3" height="8"/>'
     whisker = ""
     if len(interval) == 2 and interval[0] is not None and interval[1] is not None:
         low, high = 100 * interval[0], 100 * interval[1]
         whisker = f'<path class="whisker" d="M{low:.2f} 7H{high:.2f}M{low:.2f} 3.5V10.5M{high:.2f} 3.5V10.5"/>'
+    line = "" if beside is None else f'<path class="beside" d="M{100 * beside:.2f} 0V14"/>'
     return (
         '<svg class="bar" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" width="100" y="3" height="8"/>{fill}{whisker}</svg>'
+        f'<rect class="track" width="100" y="3" height="8"/>{fill}{whisker}{line}</svg>'
     )
+
+
+def dots(value: float | None, interval: Sequence[float] | None, middle: float | None, low: float, high: float) -> str:
+    """A dot with its interval on a scale from `low` to `high`; the dashed line, `middle`, is to hold it against."""
+
+    def at(x: float) -> str:
+        return f"{100 * min(max((x - low) / (high - low), 0), 1):.2f}"
+
+    drawn = '<path class="rail" d="M0 7H100"/>'
+    if middle is not None:
+        drawn += f'<path class="all" d="M{at(middle)} 0V14"/>'
+    if interval is not None:
+        a, b = (at(x) for x in interval)
+        drawn += f'<path class="whisker" d="M{a} 7H{b}M{a} 3.5V10.5M{b} 3.5V10.5"/>'
+    if value is not None:
+        # A line of no length with round ends: a circle would be stretched with the drawing.
+        drawn += f'<path class="dot" d="M{at(value)} 7h0"/>'
+    return f'<svg class="dots" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg>'

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from eval.frame.beside import Beside
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Metric
 from eval.scores import SCORES
@@ -17,6 +18,8 @@ class Run(NamedTuple):
     name: str
     summary: Mapping[str, Any]
     rows: Sequence[Prediction]
+    beside: Beside = Beside()
+    """What other commands found about it."""
 
 
 def decimal(value: float | None, digits: int = 3) -> str:

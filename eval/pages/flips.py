@@ -56,15 +56,17 @@ def in_words(one: Mapping[str, Any]) -> str:
 
 
 def flipped_section(runs: Sequence[Run], faces: RecordSet | None, n: int, seed: int) -> str:
-    """The section of a page: how many flipped between each two runs, and some of them from the first to the last."""
+    """The section of a page: how many flipped between each two runs, and some of them up to the last run."""
     if len(runs) < 2:
         return ""
     lines = "".join(f"<li>{escaped(in_words(one))}</li>" for one in counts(runs))
-    flipped = flips(runs[0], runs[-1])
+    # From a run that has nothing right, all that is right later has flipped: that shows nothing.
+    first = next((run for run in runs[:-1] if any(row.right for row in run.rows)), runs[0])
+    flipped = flips(first, runs[-1])
     gained, lost = spread(flipped.gained, seed), spread(flipped.lost, seed)
     take = min(len(lost), max(n // 2, n - len(gained)))
     chosen = [*((LOST, row) for row in lost[:take]), *((GAINED, row) for row in gained[: n - take])]
     shown = cards(runs, faces, chosen, (GAINED, LOST)) if chosen else ""
-    about = f"Faces that {runs[-1].name} has right and {runs[0].name} had wrong, or the other way round. "
+    about = f"Faces that {runs[-1].name} has right and {first.name} had wrong, or the other way round. "
     about = f'<p class="note">{escaped(about)}As many of both as there are.</p>' if chosen else ""
     return f'<section><h2>What flipped</h2><ul class="plain">{lines}</ul>{about}{shown}</section>'

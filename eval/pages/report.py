@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.pages.calibration import calibration_section, is_confidence
 from eval.pages.figures import Run, verdict
 from eval.pages.flips import flipped_section
 from eval.pages.gallery import gallery_section
 from eval.pages.markup import definitions, escaped
+from eval.pages.subgroups import subgroups_section
 from eval.pages.tables import (
     au_table,
     caveats,
@@ -24,6 +26,7 @@ from eval.pages.tables import (
     score_tables,
     score_tiles,
 )
+from eval.pages.worth import worth_section
 from facevlm.record import RecordSet, whole_file
 
 
@@ -39,6 +42,11 @@ def _per_run(runs: Sequence[Run], part: str, draw: Any) -> str:
         for i, (name, text) in enumerate(drawn)
     )
     return f"<section><h2>{part}</h2>{folds}</section>"
+
+
+def _is_score(metric: str) -> bool:
+    """Those of confidence stand in a section of their own."""
+    return not is_confidence(metric)
 
 
 def _classes(runs: Sequence[Run]) -> str:
@@ -61,7 +69,7 @@ def page(runs: Sequence[Run], faces: RecordSet | None, differences: Sequence[Map
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     title = f"{' → '.join(run.name for run in runs)} on {runs[-1].summary['protocol']}"
-    numbers = score_tiles(runs[0]) if len(runs) == 1 else score_tables(runs)
+    numbers = score_tiles(runs[0], _is_score) if len(runs) == 1 else score_tables(runs, _is_score)
     n, subjects = runs[-1].summary["n"], runs[-1].summary["n_subjects"]
     under = f"{n} faces" + (f" of {subjects} subjects" if subjects else "") + f". {runs[-1].summary['doc']} "
     under += f"Intervals are 95 %, resampled by {runs[-1].summary['ci95_by']}." if runs[-1].summary["ci95"] else ""
@@ -73,6 +81,7 @@ def page(runs: Sequence[Run], faces: RecordSet | None, differences: Sequence[Map
         f'<header><h1>{escaped(title)}</h1><p class="verdict">{escaped(verdict(runs, differences))}</p>'
         f'<p class="note">{escaped(under)}</p></header>'
         f"<section><h2>Scores</h2>{numbers}{caveats(runs)}{paired_differences(differences)}{facts(runs)}</section>"
+        f"{calibration_section(runs)}{subgroups_section(runs)}{worth_section(runs)}"
         f"{_per_run(runs, _classes(runs), confusion_matrix)}{_per_run(runs, 'Action units', au_table)}"
         f"{_per_run(runs, 'More tables', other_tables)}"
         f"{flipped_section(runs, faces, gallery, seed)}{gallery_section(runs, faces, gallery, seed)}"

@@ -1,11 +1,12 @@
 """The numbers of a report page: scores, what must be known beside them, and the tables behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eval.frame.statistic import Metric
 from eval.pages.drawing import bar
 from eval.pages.figures import METRICS, Run, decimal, difference_in_words, in_brackets, shown_metrics
+from eval.pages.lines import Figure, Line, figures
 from eval.pages.markup import escaped, scroll
 
 
@@ -23,40 +24,48 @@ def _note(metric: Metric) -> str:
     return metric.note + ("; lower is better" if metric.best == "low" else "")
 
 
-def score_tiles(run: Run) -> str:
-    """The metrics of one run, a tile each."""
+def score_tiles(run: Run, of: Callable[[str], bool] = lambda name: True) -> str:
+    """The metrics of one run that `of` takes, a tile each."""
     tiles = [
         f'<div class="tile"><dt>{metric.title}</dt><dd><span class="big">{decimal(run.summary[name])}</span> '
         f'<span class="ci">{in_brackets(run.summary, name)}</span>{_bar(run.summary, name)}'
         f'<span class="note">{_note(metric)}</span></dd></div>'
         for name, metric in shown_metrics([run]).items()
+        if of(name)
     ]
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
-def score_tables(runs: Sequence[Run]) -> str:
-    """The metrics of several runs, a table each."""
-    tables = []
-    for name, metric in shown_metrics(runs).items():
-        lines = "".join(
-            f'<tr><th scope="row">{escaped(run.name)}</th><td class="wide">{_bar(run.summary, name)}</td>'
-            f'<td class="n">{decimal(run.summary.get(name))}</td>'
-            f'<td class="ci">{in_brackets(run.summary, name)}</td></tr>'
-            for run in runs
-        )
-        caption = f"<caption>{metric.title} <span class='note'>{_note(metric)}</span></caption>"
-        tables.append(f'<table class="metric">{caption}<tbody>{lines}</tbody></table>')
-    return f'<div class="metrics">{"".join(tables)}</div>'
+def score_tables(runs: Sequence[Run], of: Callable[[str], bool] = lambda name: True, lacking: str = "") -> str:
+    """The metrics of several runs that `of` takes, a table each.
+
+    Args:
+        lacking: what is said of a run that has no value.
+    """
+    return figures([
+        Figure(metric.title, _note(metric), [
+            Line(run.name, _bar(run.summary, name), decimal(run.summary.get(name)), in_brackets(run.summary, name),
+                 why=lacking if run.summary.get(name) is None else "")
+            for run in runs])
+        for name, metric in shown_metrics(runs).items() if of(name)])  # fmt: skip
+
+
+def _lacking(run: Run) -> list[str]:
+    """Why metrics have no value, those of one reason together."""
+    found: dict[str, list[str]] = {}
+    for name, why in run.summary["undefined"].items():
+        found.setdefault(why, []).append(METRICS[name].title)
+    return [f"no {', '.join(names)}: {why}" for why, names in found.items()]
 
 
 def caveats(runs: Sequence[Run]) -> str:
-    """What must be known beside the numbers, and why a metric has none; each once."""
-    said = [caveat for run in runs for caveat in run.summary.get("caveats", ())]
-    lacking: dict[str, list[str]] = {}
-    for name, why in (pair for run in runs for pair in run.summary["undefined"].items()):
-        lacking.setdefault(why, []).append(METRICS[name].title)
-    said += [f"no {', '.join(dict.fromkeys(names))}: {why}" for why, names in lacking.items()]
-    items = "".join(f"<li>{escaped(caveat)}</li>" for caveat in dict.fromkeys(said))
+    """What must be known beside the numbers, and why a metric has none; each once, with the runs that it is about."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        for caveat in dict.fromkeys((*run.summary.get("caveats", ()), *_lacking(run), *run.beside.stale)):
+            said.setdefault(caveat, []).append(run.name)
+    about = {caveat: "" if len(names) == len(runs) else f"{', '.join(names)}: " for caveat, names in said.items()}
+    items = "".join(f"<li>{escaped(names + caveat)}</li>" for caveat, names in about.items())
     return f'<h3>To know beside the numbers</h3><ul class="plain">{items}</ul>' if items else ""
 
 
@@ -132,7 +141,7 @@ def au_table(run: Run) -> str:
     return scroll(f"Action units of {run.name}", table)
 
 
-_DRAWN = ("per_class", "per_au")
+_DRAWN = ("per_class", "per_au", "reliability", "risk_coverage")
 """The tables that have a drawing of their own."""
 
 

@@ -13,13 +13,15 @@ from facevlm.vocab import describe_au
 
 VARIANTS: Mapping[str, str] = {
     "own": "its own thinking, given back",
-    "fast": "no thinking (mode fast)",
+    "fast": "nothing: it is asked not to think (mode fast)",
     "other": "the thinking about another person's face with another answer",
     "denied": "its own thinking with every action unit denied, and no conclusion",
 }
 """What stands before the answer."""
 
 _UNREAD = "no face has a readable answer both ways"
+_SILENT = "no face with a labelled emotion has a readable answer either way"
+_OBSTINATE = "it thinks although asked not to"
 
 
 def denied(thinking: str) -> str | None:
@@ -95,8 +97,17 @@ def _aus(evidence: Evidence, face: Face, name: str) -> float | None:
     return set_f1(evidence.claims(face, name), record.present_aus, record.labelled_aus)
 
 
+def _disobeys(evidence: Evidence, face: Face) -> bool:
+    """Whether it thinks although asked not to: a model that was only taught to think does, and then the answer says
+    nothing about thinking."""
+    fast = evidence.reading(face, "fast")
+    return fast is not None and "<think>" in fast.text
+
+
 def _changes(evidence: Evidence, face: Face, name: str) -> float | None:
     """Whether the emotion (where none is asked for, the AU list) is another than the plain one; None = unreadable."""
+    if name == "fast" and _disobeys(evidence, face):
+        return None
     before, after = evidence.reading(face), evidence.reading(face, name)
     if before is None or after is None:
         return None
@@ -123,8 +134,17 @@ def _follows(evidence: Evidence, face: Face) -> float | None:
 
 
 def _gain(evidence: Evidence, face: Face) -> float | None:
+    if _disobeys(evidence, face):
+        return None
     thinking, without = _right(evidence, face, PLAIN), _right(evidence, face, "fast")
     return None if thinking is None or without is None else thinking - without
+
+
+def _gains(evidence: Evidence) -> list[float | None]:
+    """The gain of each face; None for all where no answer can be read: wrong both ways is no gain of 0."""
+    read = [evidence.emotion(face, name) for face in evidence.faces for name in (PLAIN, "fast")]
+    silent = all(emotion is None for emotion in read)
+    return [None if silent else _gain(evidence, face) for face in evidence.faces]
 
 
 def _row(evidence: Evidence, name: str, title: str) -> dict[str, Any]:
@@ -145,16 +165,17 @@ def _row(evidence: Evidence, name: str, title: str) -> dict[str, Any]:
 
 def _score(evidence: Evidence) -> Findings:
     faces = evidence.faces
+    disobedient = sum(_disobeys(evidence, face) for face in faces)
     numbers: dict[str, Number] = {
-        f"{name}_changes": evidence.measure(faces, [_changes(evidence, face, name) for face in faces], _UNREAD)
+        f"{name}_changes": evidence.measure(faces, [_changes(evidence, face, name) for face in faces],
+                                            _OBSTINATE if name == "fast" and disobedient else _UNREAD)
         for name in VARIANTS
     }
     numbers["other_follows"] = evidence.measure(faces, [_follows(evidence, face) for face in faces], _UNREAD)
-    numbers["gain"] = evidence.measure(faces, [_gain(evidence, face) for face in faces], "no face with a labelled "
-                                       "emotion was asked both ways")  # fmt: skip
+    numbers["gain"] = evidence.measure(faces, _gains(evidence), _OBSTINATE if disobedient else _SILENT)
     table = [_row(evidence, PLAIN, "its own thinking, as it comes"),
              *(_row(evidence, name, title) for name, title in VARIANTS.items())]  # fmt: skip
-    left_out = Counter[str]()
+    left_out = Counter({"faces about which it thinks although asked not to": disobedient})
     for face in faces:
         whole = _whole(face, evidence.reading(face))
         left_out["faces whose plain answer has no readable thinking and answer"] += not whole

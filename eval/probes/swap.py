@@ -63,8 +63,9 @@ def _score(evidence: Evidence) -> Findings:
 
 SWAP = Probe(
     title="Did it look? The place at rest",
-    doc="As above, but with the same region of the same person's neutral picture laid over: nothing is hidden, and "
-    "the region plainly does not show the action unit any more. Claims on people without such a picture are counted.",
+    doc="The same region of the same person's face at rest is laid over that of a claimed action unit, and the same "
+    "question asked again; then as much elsewhere. Nothing is hidden, and the region plainly does not show the action "
+    "unit any more. Claims on people without such a picture are counted.",
     source="ours; the counterfactual patch instead of a grey one after Chang et al. 2019, ICLR, section 3",
     numbers=regional.SHOWN,
     ask=_ask,

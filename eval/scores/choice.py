@@ -13,7 +13,7 @@ import numpy as np
 from eval.frame.classification import classify, metrics, said_and_true
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores
-from facevlm.metrics import Indices, auc
+from facevlm.metrics import auc_of
 
 
 def _applies(row: Prediction) -> bool:
@@ -29,11 +29,8 @@ def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
     positive = list(rows[0].probabilities or ())[1]
     chances = np.array([(row.probabilities or {})[positive] for row in rows])
     truth = np.array([said_and_true(row)[1] == positive for row in rows])
-
-    def area(indices: Indices) -> float:
-        return auc(chances[indices], truth[indices])
-
-    return Scores({**scores.statistics, "choice_auc": area}, scores.details, scores.counts, scores.caveats)
+    return Scores({**scores.statistics, "choice_auc": auc_of(chances, truth)}, scores.details, scores.counts,
+                  scores.caveats)  # fmt: skip
 
 
 CHOICE = Scorer(

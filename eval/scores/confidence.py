@@ -14,7 +14,7 @@ import numpy as np
 from eval.frame.classification import said_and_true
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores
-from facevlm.metrics import Floats, SumStatistic, aurc, mean_of, risk_coverage, selective_accuracy
+from facevlm.metrics import Floats, SumStatistic, aurc_of, mean_of, risk_coverage, selective_accuracy_of
 
 POINTS = 20
 """How many points of the risk-coverage curve are kept."""
@@ -58,8 +58,8 @@ def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
         {
             "ece": _ece(confidence, correct.astype(np.float64)),
             "brier": mean_of([_brier(row) for row in rows]),
-            "aurc": lambda indices: aurc(confidence[indices], correct[indices]),
-            "accuracy_at_80": lambda indices: selective_accuracy(confidence[indices], correct[indices], 0.8),
+            "aurc": aurc_of(confidence, correct),
+            "accuracy_at_80": selective_accuracy_of(confidence, correct, 0.8),
         },
         {
             "reliability": _bins(confidence, correct.astype(np.float64)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores
-from facevlm.metrics import Floats, Indices, SumStatistic, auc, average_precision
+from facevlm.metrics import Floats, SumStatistic, auc_of, average_precision_of
 from facevlm.metrics.inputs import ratio
 
 
@@ -35,15 +35,9 @@ def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
         return Scores({"detection_f1": f1},
                       undefined={"detection_f1": never, "detection_ap": reason, "detection_auc": reason})  # fmt: skip
     chances = np.array([(row.probabilities or {})["yes"] for row in rows])
-
-    def precision(indices: Indices) -> float:
-        return average_precision(chances[indices], truth[indices])
-
-    def area(indices: Indices) -> float:
-        return auc(chances[indices], truth[indices])
-
+    ranked = {"detection_ap": average_precision_of(chances, truth), "detection_auc": auc_of(chances, truth)}
     one = "all faces are a yes, or all a no"
-    return Scores({"detection_f1": f1, "detection_ap": precision, "detection_auc": area},
+    return Scores({"detection_f1": f1, **ranked},
                   undefined={"detection_f1": never, "detection_ap": one, "detection_auc": one})  # fmt: skip
 
 

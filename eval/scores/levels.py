@@ -12,7 +12,7 @@ import numpy as np
 
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores
-from facevlm.metrics import Indices, kappa, mean_of
+from facevlm.metrics import Floats, SumStatistic, kappas, mean_of
 
 
 def _applies(row: Prediction) -> bool:
@@ -30,13 +30,15 @@ def _places(row: Prediction) -> tuple[int, int]:
 def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
     places = np.array([_places(row) for row in rows])
     levels = max(len(row.offered) for row in rows)
+    cells = np.eye(levels**2)[places[:, 0] * levels + places[:, 1]]
 
-    def agreement(indices: Indices) -> float:
-        return kappa(places[indices, 0], places[indices, 1], levels)
+    def agreement(sums: Floats) -> Floats:
+        return kappas(sums.reshape(*sums.shape[:-1], levels, levels))
 
     squares = (places[:, 0] - places[:, 1]).astype(np.float64) ** 2
     flat = "all faces are of one level, and the model says that level for all"
-    return Scores({"level_mse": mean_of(squares), "level_kappa": agreement}, undefined={"level_kappa": flat})
+    return Scores({"level_mse": mean_of(squares), "level_kappa": SumStatistic(cells, agreement)},
+                  undefined={"level_kappa": flat})  # fmt: skip
 
 
 LEVELS = Scorer(

@@ -13,7 +13,7 @@ import numpy as np
 
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores
-from facevlm.metrics import Floats, Indices, SumStatistic, auc
+from facevlm.metrics import Floats, SumStatistic, auc_of
 from facevlm.metrics.inputs import ratio
 from facevlm.tasks import TASKS
 
@@ -40,12 +40,8 @@ def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
     unread = np.array([row.value is None for row in rows])
     named = np.where(unread, ~truth, said > 0)
     marks = np.stack([named & truth, named, truth], -1).astype(np.float64)
-
-    def area(indices: Indices) -> float:
-        return auc(said[indices], truth[indices])
-
     none = "every face is in pain, or none is"
-    return Scores({"pain_f1": SumStatistic(marks, _f1), "pain_auc": area},
+    return Scores({"pain_f1": SumStatistic(marks, _f1), "pain_auc": auc_of(said, truth)},
                   counts={"pain": int(truth.sum()), "no pain": int((~truth).sum())},
                   undefined={"pain_f1": "no face is in pain, and none is said to be", "pain_auc": none})  # fmt: skip
 

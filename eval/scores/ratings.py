@@ -14,7 +14,7 @@ import numpy as np
 
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores, number
-from facevlm.metrics import Floats, Indices
+from facevlm.metrics import Floats, WeightStatistic
 from facevlm.metrics.inputs import mean_where
 from facevlm.tasks import TASKS
 
@@ -59,23 +59,24 @@ def _score(rows: Sequence[Prediction], frame: Frame) -> Scores:
     cells = np.array([(place[str(row.offered[0])] * GRADES + said) * GRADES + true
                       for row in rows for said, true in [_grades(row)]])  # fmt: skip
 
-    def tables(indices: Indices) -> Floats:
-        counts = np.bincount(cells[indices], minlength=len(names) * GRADES**2)
-        return counts.reshape(-1, GRADES, GRADES).astype(np.float64)
+    def tables(times: Floats) -> Floats:
+        counts: Floats = np.bincount(cells, times, minlength=len(names) * GRADES**2).astype(np.float64)
+        return counts.reshape(-1, GRADES, GRADES)
 
-    def kappa(indices: Indices) -> float:
-        found = kappas(tables(indices))
+    def kappa(times: Floats) -> float:
+        found = kappas(tables(times))
         return float(mean_where(found, ~np.isnan(found)))
 
-    def spearman(indices: Indices) -> float:
-        found = rank_correlations(tables(indices))
+    def spearman(times: Floats) -> float:
+        found = rank_correlations(tables(times))
         return float(mean_where(found, ~np.isnan(found)))
 
-    every = tables(np.arange(len(rows)))
+    every = tables(np.ones(len(rows)))
     each = zip(names, kappas(every).tolist(), rank_correlations(every).tolist(), every.sum((-2, -1)).tolist(),
                strict=True)  # fmt: skip
     flat = "no emotion's rating varies over these faces"
-    return Scores({"rating_kappa": kappa, "rating_spearman": spearman},
+    return Scores({"rating_kappa": WeightStatistic(len(rows), kappa),
+                   "rating_spearman": WeightStatistic(len(rows), spearman)},
                   {"per_emotion": [{"emotion": name, "kappa": number(k), "spearman": number(r), "faces": int(n)}
                                    for name, k, r, n in each]},
                   undefined={"rating_kappa": flat, "rating_spearman": flat})  # fmt: skip

@@ -14,8 +14,8 @@ import numpy as np
 
 from eval.frame.predictions import Prediction
 from eval.frame.statistic import Frame, Metric, Scorer, Scores, number
-from facevlm.metrics import FABA_AUS, AUTable, Floats, Indices, SumStatistic, mean_of
-from facevlm.metrics.faba import published_au_f1, read_aus, read_emotion, rouge_l_of_sentences
+from facevlm.metrics import FABA_AUS, AUTable, Floats, SumStatistic, mean_of
+from facevlm.metrics.faba import published_au_f1_of, read_aus, read_emotion, rouge_l_of_sentences
 from facevlm.metrics.words import rouge_l
 
 _WORDLESS = "no true text holds a word in Latin letters"
@@ -73,15 +73,12 @@ def _aus(rows: Sequence[Prediction], frame: Frame) -> Scores:
     said, true = ([read_aus(text) & known for text in side] for side in zip(*pairs, strict=True))
     mended = AUTable.of(said, true, [FABA_AUS] * len(rows), FABA_AUS).macro_f1
     named, shown = ([read_aus(text, "published") for text in side] for side in zip(*pairs, strict=True))
-
-    def published(indices: Indices) -> float:
-        return published_au_f1([named[i] for i in indices], [shown[i] for i in indices])
-
+    published = published_au_f1_of(named, shown)
     rouge, published_rouge = _rouge(pairs)
     none = f"no true text names one of the twelve AUs, or {_WORDLESS}"
     return Scores(
         {"rege_au": _plus(mended, rouge), "faba_au_f1": mended, "faba_au_f1_published": published,
-         "rege_au_published": lambda indices: published(indices) + published_rouge(indices)},
+         "rege_au_published": _plus(published, published_rouge)},
         {"rouge_l": number(rouge()), "rouge_l_published": number(published_rouge())},
         {f"AU{au}": sum(au in shown for shown in true) for au in FABA_AUS},
         undefined=dict.fromkeys(("rege_au", "rege_au_published", "faba_au_f1", "faba_au_f1_published"), none),

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from facevlm.metrics.inputs import Floats, Indices, pairs
+from facevlm.metrics.inputs import Floats, Indices, pairs, ratio
 
 
 def kappa(predicted: Sequence[int] | Indices, truth: Sequence[int] | Indices, levels: int,
@@ -22,8 +22,13 @@ def kappa(predicted: Sequence[int] | Indices, truth: Sequence[int] | Indices, le
     both = np.stack([x, y])
     if (both != both.round()).any() or both.min() < 0 or both.max() >= levels:
         raise ValueError(f"grades {both.min()} to {both.max()} given; kappa wants whole ones from 0 to {levels - 1}")
-    seen = np.bincount((x * levels + y).astype(np.int64), minlength=levels**2).reshape(levels, levels) / len(x)
-    apart = np.abs(np.subtract.outer(np.arange(levels), np.arange(levels))).astype(np.float64)
+    seen = np.bincount((x * levels + y).astype(np.int64), minlength=levels**2).reshape(levels, levels)
+    return float(kappas(seen.astype(np.float64), weights))
+
+
+def kappas(tables: Floats, weights: Literal["quadratic", "linear", "none"] = "quadratic") -> Floats:
+    """(…,) kappas of (…, predicted, truth) counts of grades; see `kappa`."""
+    apart = np.abs(np.subtract.outer(np.arange(tables.shape[-1]), np.arange(tables.shape[-1]))).astype(np.float64)
     match weights:
         case "quadratic":
             cost = apart**2
@@ -33,8 +38,8 @@ def kappa(predicted: Sequence[int] | Indices, truth: Sequence[int] | Indices, le
             cost = (apart > 0).astype(np.float64)
         case _:
             raise ValueError(f"weights {weights!r} are none of quadratic, linear, none")
-    chance = float((cost * np.outer(seen.sum(1), seen.sum(0))).sum())
-    return 1 - float((cost * seen).sum()) / chance if chance else math.nan
+    chance = np.einsum("...i,ij,...j->...", tables.sum(-1), cost, tables.sum(-2))
+    return 1 - ratio((cost * tables).sum((-2, -1)) * tables.sum((-2, -1)), chance)
 
 
 def _points(values: Sequence[Hashable], level: str) -> Floats:

@@ -22,11 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from facevlm.metrics.faba_text import Way, read_aus, read_emotion
-from facevlm.metrics.inputs import same_length
+from facevlm.metrics.inputs import Floats, mean_where, ratio, same_length
+from facevlm.metrics.sums import SumStatistic
 from facevlm.metrics.words import rouge_l
 
-__all__ = ["FABA_AUS", "Generation", "Rege", "Way", "generation", "published_au_f1", "read_aus", "read_emotion",
-           "rege", "rouge_l_of_sentences"]  # fmt: skip
+__all__ = ["FABA_AUS", "Generation", "Rege", "Way", "generation", "published_au_f1", "published_au_f1_of",
+           "read_aus", "read_emotion", "rege", "rouge_l_of_sentences"]  # fmt: skip
 
 FABA_AUS = (1, 2, 4, 5, 6, 10, 12, 17, 24, 25, 26, 43)
 """The AUs whose F1 FABA-Bench averages."""
@@ -100,15 +101,23 @@ def published_au_f1(predicted: Sequence[Collection[int]], present: Sequence[Coll
     An AU that nobody shows but the model names has 0, where `AUTable.macro_f1` leaves it out; one that is the same for
     all faces, in truth and prediction alike, is left out, even where it is always there and always found.
     """
+    return published_au_f1_of(predicted, present, aus)()
+
+
+def published_au_f1_of(predicted: Sequence[Collection[int]], present: Sequence[Collection[int]],
+                       aus: Sequence[int] = FABA_AUS) -> SumStatistic:  # fmt: skip
+    """`published_au_f1` as a metric that is resampled at once."""
     same_length(predicted, present)
-    scores = []
-    for au in aus:
-        pairs = [(au in said, au in shown) for said, shown in zip(predicted, present, strict=True)]
-        if len({value for pair in pairs for value in pair}) < 2:
-            continue
-        hits, named, shown = pairs.count((True, True)), sum(p for p, _ in pairs), sum(t for _, t in pairs)
-        scores.append(2 * hits / (named + shown))
-    return sum(scores) / len(scores) if scores else float("nan")
+    named, shown = (np.array([[au in some for au in aus] for some in side]) for side in (predicted, present))
+    marks = np.hstack([named & shown, named, shown, np.ones((len(named), 1), dtype=bool)]).astype(np.float64)
+
+    def finish(sums: Floats) -> Floats:
+        n = sums[..., -1:]
+        hits, said, there = np.moveaxis(sums[..., :-1].reshape(*sums.shape[:-1], 3, len(aus)), -2, 0)
+        one_for_all = (said + there == 0) | (said + there == 2 * n)
+        return mean_where(ratio(2 * hits, said + there), ~one_for_all)
+
+    return SumStatistic(marks, finish)
 
 
 class Rege(NamedTuple):

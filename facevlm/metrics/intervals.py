@@ -9,6 +9,7 @@ import numpy as np
 from facevlm.metrics.inputs import Floats, Statistic
 from facevlm.metrics.resampling import Resamples
 from facevlm.metrics.sums import SumStatistic
+from facevlm.metrics.weights import WeightStatistic
 
 
 class Interval(NamedTuple):
@@ -25,7 +26,7 @@ def _check(n: int, repeats: int, level: float) -> None:
 
 
 def _resampled(statistics: Sequence[Statistic], n: int, resamples: Resamples, repeats: int) -> Floats:
-    """(statistics, repeats) values. Those of one table share its sums, the others are called for every resample."""
+    """(statistics, repeats) values. Those of one table share its sums, the others are scored resample by resample."""
     values = np.empty((len(statistics), repeats))
     tables: dict[int, Floats] = {}
     for statistic in statistics:
@@ -36,12 +37,20 @@ def _resampled(statistics: Sequence[Statistic], n: int, resamples: Resamples, re
     if tables:
         ends = np.cumsum([marks.shape[1] for marks in tables.values()])[:-1]
         sums = dict(zip(tables, np.split(resamples.sums(np.hstack(list(tables.values()))), ends, axis=1), strict=True))
-    others = []
+    weighed, others = [], []
     for i, statistic in enumerate(statistics):
         if isinstance(statistic, SumStatistic):
             values[i] = statistic.finish(sums[id(statistic.marks)])
+        elif isinstance(statistic, WeightStatistic):
+            if statistic.n != n:
+                raise ValueError(f"a metric of {statistic.n} faces given for n={n}; resample all it has")
+            weighed.append((i, statistic))
         else:
             others.append((i, statistic))
+    if weighed:
+        for j, times in enumerate(resamples.times()):
+            for i, statistic in weighed:
+                values[i, j] = statistic.finish(times)
     if others:
         for j, faces in enumerate(resamples.faces()):
             for i, statistic in others:
@@ -73,7 +82,8 @@ def bootstrap(statistic: Statistic, n: int, clusters: Sequence[Hashable | None] 
 
     Args:
         statistic: takes the numbers (int array, 0..n-1, some repeatedly) of the faces drawn. A `SumStatistic`, such as
-            `table.macro_f1`, is scored for all resamples at once, with the same result.
+            `table.macro_f1`, is scored for all resamples at once, a `WeightStatistic`, such as `auc_of`, without
+            sorting each of them; with the same result.
         n: how many faces there are.
         clusters: subject of each face. Whole subjects are drawn, since faces of one person are not independent:
             drawing faces would give intervals that are far too narrow. A face with None stands for itself.

@@ -35,7 +35,7 @@ class Resamples:
         self.sizes = np.bincount(numbers)
         """(clusters,) faces in each."""
         self.count, self._repeats, self._seed = len(self.sizes), repeats, seed
-        self._order = np.argsort(numbers, kind="stable")
+        self._numbers, self._order = numbers, np.argsort(numbers, kind="stable")
         self._starts = np.cumsum(self.sizes) - self.sizes
 
     def _drawn(self) -> Iterator[Indices]:
@@ -49,6 +49,12 @@ class Resamples:
             sizes = self.sizes[drawn]
             ends = np.cumsum(sizes)
             yield self._order[np.arange(ends[-1]) + np.repeat(self._starts[drawn] - ends + sizes, sizes)]
+
+    def times(self) -> Iterator[Floats]:
+        """(n,) how often each face is in each resample."""
+        for drawn in self._drawn():
+            times = np.bincount(drawn, minlength=self.count).astype(np.float64)
+            yield times if self.count == len(self._numbers) else times[self._numbers]
 
     def sums(self, marks: Floats) -> Floats:
         """(repeats, m) sums of the (faces, m) marks over each resample."""

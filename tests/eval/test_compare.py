@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from eval import fairness, faithful
 from eval.compare import CompareConfig, compare, main
+from eval.faithfulness.job import FaithfulConfig, prepare
 from eval.frame.predictions import read_predictions, write_predictions
 from eval.run import evaluate
 from facevlm.config import ConfigError
+from facevlm.generate import Scripted
 from facevlm.metrics import holm
+from facevlm.record import RecordWriter, write_meta
 
 
 @pytest.fixture
@@ -167,3 +171,74 @@ def test_a_pair_that_agrees_shows_no_flipped_face(runs):
                                                                                 "lost": 0, "n": 0}  # fmt: skip
     html = (runs / "both" / "report.html").read_text()
     assert "0 of 24 faces flipped" in html and 'data-kind="gained"' not in html
+
+
+def test_calibration_is_compared_over_the_faces_whose_probabilities_both_runs_have(runs):
+    labels = ("neutral", "happiness")
+    for name, sure, first in (("base", 0.9, 0), ("best", 0.6, 4)):
+        path = runs / name / "predictions.jsonl"
+        rows = [replace(row, probabilities=None if i < first else {"neutral": sure, "happiness": 1 - sure})
+                for i, row in enumerate(read_predictions(path))]  # fmt: skip
+        write_predictions(path, [replace(row, offered=labels) for row in rows])
+    (found,) = [d for d in compare(settings(runs, "base", "best"))["differences"] if d["metric"] == "ece"]
+    assert found["n"] == 20 and found["value"] == pytest.approx(-0.3) and found["p"] is not None
+
+
+# -- what other commands found
+
+
+@pytest.fixture
+def looked(config, parrot, records, made, tmp_path):
+    """Two runs in mode explain, one of a model that says nothing readable, both looked at further."""
+    folder, known = made
+    labelled = tmp_path / "labelled"
+    labelled.mkdir()
+    writer = RecordWriter(labelled)
+    for i, one in enumerate(known):
+        writer.add(replace(one, attributes={"gender": ("female", "male")[i % 2]}))
+    writer.flush()
+    write_meta(labelled, folder)
+    for name, said in (("mute", None), ("wordy", "<think>Cheek raiser (AU6). This is fear.</think>")):
+        def script(request, said=said):
+            return "yes" if said is None else f"{said}<au>AU6</au><answer>fear</answer>"
+
+        run = tmp_path / name
+        evaluate(config(records=str(labelled), out=str(run), mode="explain"), Scripted(script))
+        fairness.main([str(run), "least=5", "bootstrap=20"])
+        job = prepare(FaithfulConfig(records=str(labelled), model="scripted", out=str(run / "faithful"), bootstrap=20,
+                                     predictions=str(run), probes=["agreement"], gallery=0))  # fmt: skip
+        faithful.run(job, lambda: Scripted(script))
+    return tmp_path
+
+
+def test_what_other_commands_found_stands_beside_the_scores_with_links(looked):
+    summary = compare(settings(looked, "mute", "wordy"))
+    assert summary["wordy"]["fairness"]["gaps"][0]["factor"] == "gender" and summary["mute"]["fairness"]["gaps"] == []
+    assert summary["wordy"]["faithfulness"]["agreement"]["think_au_f1"]["value"] == 1
+    assert summary["mute"]["faithfulness"]["agreement"]["think_au_f1"]["value"] is None
+    html = (looked / "both" / "report.html").read_text()
+    assert "Emotion accuracy, gap by gender" in html and "Thinking and AU list" in html
+    for page in ("fairness/fairness.html", "faithful/report.html"):
+        assert f'href="../wordy/{page}"' in html and (looked / "both" / ".." / "wordy" / page).is_file()
+
+
+def test_of_a_model_that_nobody_can_read_the_page_says_that_there_is_nothing_to_test(looked):
+    compare(settings(looked, "mute", "wordy"))
+    html = (looked / "both" / "report.html").read_text()
+    beyond = html[html.index("Is it the same for everybody?") : html.index("<h2>Emotions")]
+    mute = [row for row in beyond.split("<tr") if ">mute</th>" in row]
+    assert len(mute) == 4 and all("nothing to test" in row and "0.000" not in row for row in mute)
+
+
+def test_what_belongs_to_other_answers_or_another_model_is_told_and_not_shown(looked):
+    path = looked / "wordy" / "predictions.jsonl"
+    rows = read_predictions(path)
+    write_predictions(path, [replace(rows[0], text="changed"), *rows[1:]])
+    facts = json.loads((looked / "wordy" / "faithful" / "run.json").read_text())
+    facts["fingerprint"]["weights"] = [["model.safetensors", 1, 2]]
+    (looked / "wordy" / "faithful" / "run.json").write_text(json.dumps(facts))
+    summary = compare(settings(looked, "mute", "wordy"))
+    assert "fairness" not in summary["wordy"] and "faithfulness" not in summary["wordy"]
+    html = (looked / "both" / "report.html").read_text()
+    assert "is about other answers than the run has now" in html and "is about another model than the run" in html
+    assert "not looked at: run eval.fairness" in html and "not looked at: run eval.faithful" in html

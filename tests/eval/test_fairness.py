@@ -17,8 +17,10 @@ from eval.groups.rates import class_batches
 from eval.groups.subgroups import Factor, band, factors
 from eval.run import evaluate
 from facevlm.config import ConfigError
+from facevlm.generate import Scripted
 from facevlm.metrics import mean_of
-from facevlm.record import FaceRecord, RecordWriter, write_meta
+from facevlm.prompts import gold
+from facevlm.record import FaceRecord, RecordWriter, read, write_meta
 
 PROTOCOL = SYNTHETIC.protocols[0]
 
@@ -311,7 +313,60 @@ def test_the_command_writes_tables_and_a_page(finished, tmp_path, capsys):
     html = (out / "fairness.html").read_text()
     assert Closed(html).tags.count("svg") > 20 and "n too small: 4 of at least 8" in html and "http" not in html[4000:]
     said = capsys.readouterr().out
-    assert "fairness.html" in said and "The smallest subgroup is gender x skin_tone" in said
+    assert "fairness.html" in said and "The smallest subgroup is gender x skin tone" in said
+
+
+def test_answers_nobody_can_read_are_not_called_equal(finished, config, parrot, tmp_path):
+    labelled = json.loads((finished / "run.json").read_text())["config"]["records"]
+    evaluate(config(records=labelled, out=str(tmp_path / "mute")), parrot("yes"))
+    main([str(tmp_path / "mute"), "bootstrap=50"])
+    result = json.loads((tmp_path / "mute" / "fairness" / "fairness.json").read_text())
+    assert result["untested"] == "none of the 24 answers can be read"
+    assert not result["gaps"] and not result["subgroups"] and result["tests"] == 0
+    assert verdict(result) == "mute: nothing to test: none of the 24 answers can be read."
+    html = (tmp_path / "mute" / "fairness" / "fairness.html").read_text()
+    assert Closed(html) and "nothing to test" in html and "0.000" not in html
+
+
+@pytest.fixture
+def paired(made, config, oracle, tmp_path):
+    """A finished run over faces in groups of two that are drawn alike in what is labelled."""
+    folder, records = made
+    (tmp_path / "paired").mkdir()
+    writer = RecordWriter(tmp_path / "paired")
+    for i in range(0, len(records), 2):
+        for tone in "15":
+            writer.add(replace(records[i], id=f"{records[i].id}-{tone}",
+                               attributes={"pair": records[i].id, "subgroup": tone, "skin_tone": tone}))  # fmt: skip
+    writer.flush()
+    write_meta(tmp_path / "paired", folder)
+    settings = config(records=str(tmp_path / "paired"), out=str(tmp_path / "run-paired"))
+    said = [gold(record, ("au", "answer")) for record in read(tmp_path / "paired").records]
+    evaluate(settings, Scripted(iter_script(said)))
+    return Path(settings.out)
+
+
+def iter_script(texts):
+    left = iter(texts)
+    return lambda request: next(left)
+
+
+def test_what_moves_may_be_looked_at_in_another_run_of_the_same_model(finished, paired):
+    main([str(finished), f"pairs={paired}", "bootstrap=50"])
+    pairs = json.loads((finished / "fairness" / "fairness.json").read_text())["counterfactual"]
+    assert pairs["groups"] == 12 and pairs["changed"] == "skin_tone"
+    assert pairs["moved"][0]["what"] == "answer" and pairs["moved"][0]["value"] == 0
+    assert "differ in nothing but skin tone" in (finished / "fairness" / "fairness.html").read_text()
+
+
+def test_pairs_of_another_model_or_in_no_groups_are_refused(finished, paired, tmp_path):
+    with pytest.raises(SystemExit, match="are in no groups"):
+        main([str(finished), f"pairs={finished}"])
+    facts = json.loads((paired / "run.json").read_text())
+    facts["fingerprint"]["weights"] = [["model.safetensors", 1, 2]]
+    (paired / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(SystemExit, match="is a run of another model than"):
+        main([str(finished), f"pairs={paired}"])
 
 
 def test_by_default_the_known_attributes_are_taken(finished):

@@ -199,6 +199,20 @@ def test_answers_that_follow_the_words_go_where_they_lead(settings, made):
     assert found["left_out"]["faces whose thinking claims no AU to deny"] == len(made[1]) - len(claiming)
 
 
+def test_a_model_that_thinks_although_asked_not_to_says_nothing_about_thinking(settings):
+    text = "<think>AU6. So the emotion is fear.</think><au>AU6</au><answer>fear</answer>"
+    found = check(settings(probes=["reasoning"]), Scripted(lambda request: "" if request.prefix else text))
+    found = found["probes"]["reasoning"]
+    for name in ("fast_changes", "gain"):
+        assert found[name]["value"] is None and found[name]["why"] == "it thinks although asked not to"
+    assert found["left_out"]["faces about which it thinks although asked not to"] == 24
+
+
+def test_a_model_nobody_can_read_gains_nothing_and_not_zero(settings):
+    found = check(settings(probes=["reasoning"]), Scripted(lambda _: "yes"))["probes"]["reasoning"]
+    assert found["gain"]["value"] is None and "readable answer either way" in found["gain"]["why"]
+
+
 @pytest.mark.parametrize("thinking", ["AU6 and AU12 are there.", "A lip corner puller; no AU4, but AU25."])
 def test_a_denied_thinking_claims_nothing(thinking):
     assert claimed_aus(thinking) and claimed_aus(denied(thinking)) == set()

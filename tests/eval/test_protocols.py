@@ -18,7 +18,7 @@ from eval.pool import PoolConfig, main, pool
 from eval.run import evaluate
 from facevlm.config import ConfigError
 from facevlm.folds import BP4D, DISFA, fold_of
-from facevlm.generate import Scripted
+from facevlm.generate import Choice, Scripted
 from facevlm.prompts import gold
 from facevlm.record import RecordWriter, write_meta
 from facevlm.vocab import LABEL_SETS, PROTOCOLS
@@ -222,9 +222,11 @@ class Sure(Scripted):
         self.left, self.asked = iter(answers), []
         super().__init__(lambda request: next(self.left))
 
-    def label_probs(self, requests, labels):
+    def choose(self, requests, labels, max_new_tokens=512):
         self.asked.append((len(requests), tuple(labels)))
-        return [{label: 0.65 if label == labels[0] else 0.05 for label in labels} for _ in requests]
+        chances = {label: 0.65 if label == labels[0] else 0.05 for label in labels}
+        replies = self.generate(requests, max_new_tokens)
+        return [Choice(r.text, r.prompt_tokens, r.completion_tokens, chances) for r in replies]
 
 
 def test_probabilities_are_asked_where_one_label_is_and_go_into_the_summary_and_the_page(config, records):
@@ -236,7 +238,7 @@ def test_probabilities_are_asked_where_one_label_is_and_go_into_the_summary_and_
     assert summary["ece"] == pytest.approx(0.65 - 1 / 8) and summary["likeliest_is_said"] == pytest.approx(1 / 8)
     assert summary["ci95"]["brier"][0] <= summary["brier"] <= summary["ci95"]["brier"][1]
     html = Path(config().out, "report.html").read_text()
-    assert "ECE" in html and "Reliability" in html and "Risk coverage" in html
+    assert "ECE" in html and "Reliability of" in html and "Risk and coverage of" in html
 
 
 @pytest.mark.parametrize("keys", [{"mode": "fast"}, {"mode": "label", "probabilities": False}])

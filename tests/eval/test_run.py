@@ -115,6 +115,29 @@ def test_each_batch_is_on_disk_before_the_next_is_asked(config, records):
     assert len(read_predictions(Path(settings.out, "predictions.jsonl"))) == 10
 
 
+def test_runs_killed_again_and_again_ask_about_every_face_once(config, records):
+    answered = []
+
+    class Dies(Scripted):
+        def generate(self, requests, **options):
+            if len(answered) % 10 == 9:  # killed while this batch is under way: nothing of it was answered
+                answered.append(None)
+                raise KeyboardInterrupt
+            answered.extend(request.images[0].tobytes() for request in requests)
+            return super().generate(requests, **options)
+
+    settings, starts = config(batch=3), 0
+    while True:
+        starts += 1
+        try:
+            summary = evaluate(settings, Dies(lambda _: "<au>none</au><answer>neutral</answer>"))
+            break
+        except KeyboardInterrupt:
+            continue
+    asked = [picture for picture in answered if picture is not None]
+    assert starts > 2 and len(asked) == len(set(asked)) == summary["n"] == len(records)
+
+
 @pytest.mark.parametrize(("key", "value"), [("mode", "label"), ("max_new_tokens", 99), ("reader", "lenient"),
                                             ("model", "another"), ("max_pixels", 1024)])  # fmt: skip
 def test_a_run_made_in_another_way_is_not_continued(config, oracle, key, value):

@@ -39,6 +39,9 @@ both = engine.generate(pairs, max_new_tokens=6)
 begun = engine.generate([Request(r.images, r.text, p) for r, p in zip(requests, %r)], max_new_tokens=6)
 probs = [engine.label_probs(some, ("fear", "happily sad", "happily surprised")) for some in (requests, pairs)]
 told = (replies, again, both, begun)
+chosen = engine.choose(requests, ("fear", "happily sad", "happily surprised"), 6)
+assert [(c.text, c.completion_tokens) for c in chosen] == [(r.text, r.completion_tokens) for r in replies]
+probs.append([c.probabilities for c in chosen])
 print(json.dumps([[[r.text, r.prompt_tokens, r.completion_tokens] for r in some] for some in told]))
 print(json.dumps(probs))
 """
@@ -219,11 +222,50 @@ def test_label_probs_are_those_of_guided_decoding(
 
 
 def test_no_requests_have_no_label_probs(local: Transformers) -> None:
-    assert local.label_probs([], SIMILAR) == []
+    assert local.label_probs([], SIMILAR) == local.choose([], SIMILAR) == []
 
 
 def test_what_can_tell_label_probs_is_told_apart(local: Transformers) -> None:
-    assert isinstance(local, generate.LabelProbs) and not isinstance(Scripted(lambda _: ""), generate.LabelProbs)
+    scripted = Scripted(lambda _: "")
+    assert isinstance(local, generate.LabelProbs) and not isinstance(scripted, generate.LabelProbs)
+    assert isinstance(local, generate.Chooser) and not isinstance(scripted, generate.Chooser)
+
+
+@pytest.mark.parametrize("labels", [BASIC_EMOTIONS, SIMILAR], ids=["basic", "similar"])
+def test_a_choice_is_the_greedy_reply_with_the_label_probs(
+    local: Transformers, requests: list[Request], labels: tuple[str, ...]
+) -> None:
+    found = local.choose(requests, labels, max_new_tokens=6)  # random weights never write <answer>: all are asked
+    assert [Reply(c.text, c.prompt_tokens, c.completion_tokens) for c in found] == local.generate(requests, 6)
+    for choice, chances in zip(found, local.label_probs(requests, labels), strict=True):
+        assert choice.probabilities == pytest.approx(chances, abs=1e-5)
+
+
+@pytest.mark.parametrize(("labels", "asked"), [(BASIC_EMOTIONS, 0), (SIMILAR, 1)],
+                         ids=["one fork", "a fork off the way"])  # fmt: skip
+def test_what_the_written_answer_tells_is_not_asked_again(
+    local: Transformers, requests: list[Request], monkeypatch: pytest.MonkeyPatch, labels: tuple[str, ...], asked: int
+) -> None:
+    (begin, *_), *_ = [local.processor.tokenizer(f"<answer>{label}</answer>").input_ids for label in labels]
+    write, ask, steps = local.model.generate, local._next, []
+
+    def in_form(**options: Any) -> Any:
+        """Random weights never begin with <answer>: they are made to, where an answer is written."""
+        def force(written: Any, logits: Any) -> Any:
+            return logits if written.shape[1] > start else logits.index_fill(1, logits.new_tensor([begin]).long(), 1e9)
+
+        start, given = options["input_ids"].shape[1], options.pop("logits_processor", [])
+        return write(**options, logits_processor=[force, *given] if given else given)
+
+    monkeypatch.setattr(local.model, "generate", in_form)
+    monkeypatch.setattr(local, "_next", lambda *step: steps.append(step) or ask(*step))
+    expected = local.label_probs(requests, labels)
+    steps.clear()
+    found = local.choose(requests, labels, max_new_tokens=4)
+    assert all(choice.text.startswith("<answer>") for choice in found)
+    assert len(steps) == asked * 2  # in two batches
+    for choice, chances in zip(found, expected, strict=True):
+        assert choice.probabilities == pytest.approx(chances, abs=1e-5)
 
 
 # -- which engine
@@ -290,9 +332,9 @@ Chances = list[dict[str, float]]
 
 def through_vllm(
     model: Path, records: Path
-) -> tuple[list[Request], list[Reply], list[Reply], list[Reply], list[Reply], tuple[Chances, Chances]]:
+) -> tuple[list[Request], list[Reply], list[Reply], list[Reply], list[Reply], list[Chances]]:
     """The requests, vLLM's greedy replies, its sampled ones, those to the pictures two by two, those that `BEGUN`
-    begins, and how likely it finds each of `SIMILAR` for the single pictures and the pairs."""
+    begins, and how likely it finds each of `SIMILAR` for the single pictures, the pairs, and while it answers."""
     paths = faces(records, 6)
     text = question(MODES["explain"], BASIC_EMOTIONS)
     code = VLLM.replace("%r", repr(BEGUN))
@@ -313,9 +355,43 @@ def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local
     pairs = [Request(a.images + b.images, a.text) for a, b in zip(asked[::2], asked[1::2], strict=True)]
     assert whole(both) == whole(local.generate(pairs, max_new_tokens=6))
     assert whole(begun) == whole(local.generate(begin(asked), max_new_tokens=6)) != whole(greedy)
-    for requests, found in zip((asked, pairs), probs, strict=True):
+    for requests, found in zip((asked, pairs, asked), probs, strict=True):
         for row, same in zip(found, local.label_probs(requests, SIMILAR), strict=True):
             assert row == pytest.approx(same, abs=1e-4)
+
+
+CHOOSING = """
+import json, sys
+from PIL import Image
+from facevlm.generate import VLLM, Request
+text, labels, *paths = sys.argv[1:]
+requests = [Request((Image.open(p).convert("RGB"),), text) for p in paths]
+engine = VLLM("tiny", dtype="float32", max_model_len=512)
+probs = [engine.label_probs(requests, json.loads(labels))]
+write, ask, calls = engine._vllm.SamplingParams, engine.llm.generate, []
+begin, *_ = engine._processor.tokenizer("<answer>")["input_ids"]
+class InForm:  # the embedded model was not taught <answer>: it is made to write it, which bends no log-probability
+    def SamplingParams(**options):
+        return write(**options, logit_bias={begin: 100.0} if options["max_tokens"] > 1 else None)
+engine._vllm = InForm
+engine.llm.generate = lambda *args, **options: calls.append(args) or ask(*args, **options)
+chosen = engine.choose(requests, json.loads(labels), 4)
+assert all(choice.text.startswith("<answer>") for choice in chosen)
+print(json.dumps([len(calls), *probs, [c.probabilities for c in chosen]]))
+"""
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_vllm_tells_while_it_answers_what_it_tells_when_asked(records: Path) -> None:
+    text = question(MODES["label"], BASIC_EMOTIONS)
+    words = [text, json.dumps(BASIC_EMOTIONS), *map(str, faces(records, 6))]
+    done = subprocess.run([sys.executable, "-c", CHOOSING, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    further, asked, told = json.loads(done.stdout.splitlines()[-1])
+    assert further == 0 and len({tuple(row.values()) for row in told}) > 1
+    for row, same in zip(told, asked, strict=True):
+        assert row == pytest.approx(same, abs=1e-5)
 
 
 @needs_vllm
@@ -323,7 +399,7 @@ def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local
 def test_vllm_says_through_an_adapter_what_transformers_says_with_it_merged(
     tiny_adapter: Path, records: Path, local: Transformers
 ) -> None:
-    asked, greedy, _, _, _, (probs, _) = through_vllm(tiny_adapter, records)
+    asked, greedy, _, _, _, (probs, *_) = through_vllm(tiny_adapter, records)
     merged = Transformers(str(tiny_adapter), dtype="float32").generate(asked, max_new_tokens=6)
     assert whole(greedy) == whole(merged)
     assert texts(merged) != texts(local.generate(asked, max_new_tokens=6))

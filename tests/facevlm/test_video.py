@@ -12,7 +12,7 @@ from PIL import Image
 
 from facevlm import video
 from facevlm.images import ImageError, Limits, decode
-from facevlm.video import decode_frame, duration, frame_count, sample_times
+from facevlm.video import Frames, decode_frame, duration, frame_count, sample_times
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
 
@@ -102,6 +102,17 @@ def test_a_time_names_the_frame_shown_then(clips: dict[str, Path], form: str) ->
 def test_length_is_counted_from_the_frames(clips: dict[str, Path], form: str) -> None:
     assert frame_count(clips[form]) == FRAMES
     assert duration(clips[form]) == pytest.approx(FRAMES / RATE, abs=0.002)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_frames_in_one_pass_are_those_found_one_by_one(clips: dict[str, Path], form: str) -> None:
+    with Frames(clips[form]) as frames:
+        assert frames.seconds == duration(clips[form])
+        assert [shown(frames.at(i / RATE)) for i in (0, 1, 1, 30, 31, 55)] == [0, 1, 1, 30, 31, 55]
+        assert shown(frames.at(5 / RATE)) == 5  # back: slowly, but there
+        assert shown(frames.at(59 / RATE)) == 59
+        with pytest.raises(ImageError, match="no such frame"):
+            frames.at(99)
 
 
 def test_frames_of_uneven_lengths_are_found_by_their_own_times(tmp_path: Path) -> None:
