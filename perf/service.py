@@ -8,13 +8,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from facevlm.serve.engines.launch import arguments, environment, on_cpu, plan
 from facevlm.serve.keys import Config as KeyConfig
 from facevlm.serve.keys import make
-from facevlm.serve.launch import ENVIRONMENT, arguments, on_cpu, plan
 from facevlm.serve.settings import Config
 
 
@@ -42,7 +42,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(arguments: list[str], url: str, ready: str, seconds: float, key: str = "") -> Iterator[Service]:
+def running(arguments: list[str], url: str, ready: str, seconds: float, key: str = "",
+            environment: Mapping[str, str] = os.environ) -> Iterator[Service]:  # fmt: skip
     """A Python module as a process, from when its `ready` route answers 200 until it is told to end.
 
     Raises:
@@ -50,8 +51,7 @@ def running(arguments: list[str], url: str, ready: str, seconds: float, key: str
     """
     with tempfile.NamedTemporaryFile("w") as file:
         said = Path(file.name)
-        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=file, stderr=file,
-                                   env=dict(ENVIRONMENT) | os.environ)  # fmt: skip
+        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=file, stderr=file, env=environment)
         try:
             if not _answers(process, url + ready, time.monotonic() + seconds):
                 raise SystemExit(f"{' '.join(arguments[:3])} did not start:\n{said.read_text()[-3000:]}")
@@ -108,8 +108,8 @@ def vllm_server(config: Config) -> Iterator[Service]:
     at = given.index("--uds")
     given[at : at + 2] = ["--host", "127.0.0.1", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    child = ["facevlm.serve.child", str(os.getpid()), *given]
-    with running(child, url, "/health", config.start_seconds) as service:
+    child = ["facevlm.serve.engines.child", str(os.getpid()), *given]
+    with running(child, url, "/health", config.start_seconds, environment=environment(on_cpu())) as service:
         yield service
 
 

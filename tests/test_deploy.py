@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from facevlm import config as configs
-from facevlm.serve.guard import OPEN
+from facevlm.serve.door.guard import OPEN
 from facevlm.serve.settings import Config
 
 ROOT = Path(__file__).parent.parent

@@ -10,15 +10,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 import facevlm
-from facevlm.serve import batches, chat, faces, page
-from facevlm.serve.analysis import Faces
-from facevlm.serve.chat_schema import ChatRequest
+from facevlm.serve import page
+from facevlm.serve.batches import routes as batches
+from facevlm.serve.batches.jobs import Batches
+from facevlm.serve.chats import routes as chat
+from facevlm.serve.chats.schema import ChatRequest
 from facevlm.serve.counters import MEDIA_TYPE
+from facevlm.serve.door.guard import Guard
+from facevlm.serve.faces import routes as faces
+from facevlm.serve.faces.analysis import Faces
+from facevlm.serve.faces.schema import AnalyzeRequest
 from facevlm.serve.faults import ApiError
 from facevlm.serve.gateway import Gateway
-from facevlm.serve.guard import Guard
-from facevlm.serve.jobs import Batches
-from facevlm.serve.schema import AnalyzeRequest
 
 ROUTERS = (chat.router, faces.router, batches.router, page.router)
 """Each file of routes has one; they find the gateway by `chat.gateway_of(request)`."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from facevlm.serve.counters import Counters
+from facevlm.serve.engines.upstream import Upstream
 from facevlm.serve.keys import KeyRing
 from facevlm.serve.notice import Policy
 from facevlm.serve.pictures import Pictures
 from facevlm.serve.settings import Config
-from facevlm.serve.upstream import Upstream
 
 
 @dataclass

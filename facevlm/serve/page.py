@@ -1,7 +1,7 @@
 """The web page at `/`: its files, held in memory, and what it has to know of the server. Open without a key.
 
 The page is plain HTML, CSS and ES modules in the folder `page`, with no build step and nothing from elsewhere; it asks
-the same API as every other client. `facevlm.serve.headers` adds its content security policy.
+the same API as every other client. `facevlm.serve.door.headers` adds its content security policy.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from facevlm.serve.chat import gateway_of
+from facevlm.serve.chats.routes import gateway_of
 from facevlm.serve.notice import SETTINGS, SHORT
 from facevlm.serve.settings import Config
 

@@ -10,15 +10,15 @@ import uvicorn
 
 from facevlm.config import ConfigError
 from facevlm.serve.app import create_app
-from facevlm.serve.connections import limited_protocol
 from facevlm.serve.counters import Counters
-from facevlm.serve.engine import Engine, Remote
+from facevlm.serve.door.connections import limited_protocol
+from facevlm.serve.engines.engine import Engine, Remote
+from facevlm.serve.engines.launch import Launch, arguments, environment, on_cpu, plan
+from facevlm.serve.engines.upstream import Upstream
 from facevlm.serve.gateway import Gateway
 from facevlm.serve.keys import KeyRing
-from facevlm.serve.launch import Launch, arguments, on_cpu, plan
 from facevlm.serve.pictures import Pictures
 from facevlm.serve.settings import Config
-from facevlm.serve.upstream import Upstream
 
 
 def engines(config: Config) -> list[Engine | Remote]:
@@ -33,11 +33,12 @@ def engines(config: Config) -> list[Engine | Remote]:
             raise ConfigError(f"engine_key_env names {config.engine_key_env}, which is not set: export it")
         return [Remote(url, config, key) for url in config.engine_url]
     launches, cpu = plan(config), on_cpu()
-    me = [sys.executable, "-m", "facevlm.serve.child", str(os.getpid())]
+    me = [sys.executable, "-m", "facevlm.serve.engines.child", str(os.getpid())]
 
     def engine(launch: Launch) -> Engine:
         return Engine(launch, launch.base_name,
-                      lambda path: [*me, *arguments(launch, path, config, len(launches), cpu)], config)  # fmt: skip
+                      lambda path: [*me, *arguments(launch, path, config, len(launches), cpu)], config,
+                      environment(cpu))  # fmt: skip
 
     return [engine(launch) for launch in launches]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from facevlm.config import ConfigError, doc
-from facevlm.serve.face_settings import FaceKeys
+from facevlm.serve.faces.settings import FaceKeys
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from facevlm.serve import keys
-from facevlm.serve.schema import PictureAnswer
+from facevlm.serve.faces.schema import PictureAnswer
 
 URL = "/v1/batches"
 NDJSON = {"content-type": "application/x-ndjson"}

@@ -16,12 +16,12 @@ import pytest
 
 from facevlm.checkpoint import EMBEDDED, ModelError
 from facevlm.config import ConfigError
-from facevlm.serve import engine as engines
 from facevlm.serve.counters import Counters
-from facevlm.serve.engine import Engine
-from facevlm.serve.launch import arguments, plan
+from facevlm.serve.engines import engine as engines
+from facevlm.serve.engines.engine import Engine
+from facevlm.serve.engines.launch import arguments, plan
+from facevlm.serve.engines.upstream import Upstream
 from facevlm.serve.settings import Config
-from facevlm.serve.upstream import Upstream
 
 CHAT = "/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "x"}]}

@@ -14,8 +14,8 @@ from facevlm.checkpoint import EMBEDDED
 from facevlm.config import ConfigError
 from facevlm.images import load_face
 from facevlm.reading.calibration import FILE, Calibration, write
-from facevlm.serve.analysis import drawn
-from facevlm.serve.schema import Analysis, FaceAnswer, PictureAnswer
+from facevlm.serve.faces.analysis import drawn
+from facevlm.serve.faces.schema import Analysis, FaceAnswer, PictureAnswer
 from facevlm.serve.settings import Config
 from facevlm.tiny.population import draw, emotional_aus
 from facevlm.vocab import AUS, LABEL_SETS

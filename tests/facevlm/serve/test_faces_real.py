@@ -9,7 +9,7 @@ import pytest
 from facevlm.answer import MODES
 from facevlm.generate import Request
 from facevlm.prompts import question
-from facevlm.serve.schema import Analysis
+from facevlm.serve.faces.schema import Analysis
 from facevlm.tiny.population import draw, emotional_aus
 from facevlm.vocab import LABEL_SETS
 

@@ -12,9 +12,9 @@ import pytest
 
 from facevlm.config import ConfigError
 from facevlm.serve import keys
-from facevlm.serve.callers import Caller
+from facevlm.serve.door.callers import Caller
+from facevlm.serve.door.headers import safe
 from facevlm.serve.faults import ApiError
-from facevlm.serve.headers import safe
 from facevlm.serve.settings import Config
 
 CHAT = "/v1/chat/completions"
@@ -257,7 +257,7 @@ def test_a_fault_of_ours_is_a_500_that_tells_nothing(service: Any, monkeypatch: 
     def broken(*_: Any) -> None:
         raise RuntimeError("secret words of a client")
 
-    monkeypatch.setattr("facevlm.serve.chat.check_limits", broken)
+    monkeypatch.setattr("facevlm.serve.chats.routes.check_limits", broken)
     reply = client.post(CHAT, json=BODY)
     assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal_error")
     assert reply.headers["x-request-id"] in reply.json()["error"]["message"]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from facevlm import images
 from facevlm.images import ImageError, Limits
-from facevlm.serve.body import _InMemory
+from facevlm.serve.door.body import _InMemory
 from facevlm.serve.pictures import prepared, unpack
 from facevlm.serve.remote import Fetcher, public
 from facevlm.serve.settings import Config

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from facevlm.serve.thinking import Splitter, split
+from facevlm.serve.chats.thinking import Splitter, split
 
 TEXTS = {
     "<think>a < b</think><au>none</au>": ("a < b", "<au>none</au>"),

@@ -21,7 +21,7 @@ from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
 from facevlm.images import canonical_landmarks, decode, region_boxes
-from facevlm.serve import headers
+from facevlm.serve.door import headers
 from facevlm.serve.page import router
 from facevlm.serve.settings import Config
 from facevlm.tiny.faces import Scene, look, render

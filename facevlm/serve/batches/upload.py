@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pydantic
 
-from facevlm.serve.analysis import Item
-from facevlm.serve.chat import fault_of
+from facevlm.serve.chats.routes import fault_of
+from facevlm.serve.faces.analysis import Item
+from facevlm.serve.faces.schema import Picture
 from facevlm.serve.faults import ApiError
-from facevlm.serve.schema import Picture
 
 
 def from_lines(body: bytes, most: int) -> list[Item]:

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facevlm.serve.body import BodyReader, Buffered
-from facevlm.serve.callers import Caller
+from facevlm.serve.door.body import BodyReader, Buffered
+from facevlm.serve.door.callers import Caller
+from facevlm.serve.door.headers import is_page, safe
 from facevlm.serve.faults import ApiError
-from facevlm.serve.headers import is_page, safe
 from facevlm.serve.notice import HEADER
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from facevlm.checkpoint import read_facts
 from facevlm.config import versions
 from facevlm.images import decode
 from facevlm.reading import calibration
-from facevlm.serve.answering import affect, answered, blank
-from facevlm.serve.asking import Asker, Question
+from facevlm.serve.engines.launch import ServedModel
+from facevlm.serve.faces.answering import affect, answered, blank
+from facevlm.serve.faces.asking import Asker, Question
+from facevlm.serve.faces.looking import Looker, Seen
+from facevlm.serve.faces.schema import FaceAnswer, Head, Options, PictureAnswer, Provenance, Usage, Why
 from facevlm.serve.faults import ApiError
 from facevlm.serve.gateway import Gateway
-from facevlm.serve.launch import ServedModel
-from facevlm.serve.looking import Looker, Seen
 from facevlm.serve.notice import SHORT
 from facevlm.serve.pictures import unpack
-from facevlm.serve.schema import FaceAnswer, Head, Options, PictureAnswer, Provenance, Usage, Why
 from facevlm.serve.settings import Config
 
 _AT_ONCE = 32

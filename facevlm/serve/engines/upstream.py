@@ -14,9 +14,9 @@ from typing import Any
 import pydantic_core
 
 from facevlm.serve.counters import Counters
+from facevlm.serve.engines.launch import ServedModel
+from facevlm.serve.engines.replica import EngineGone, Replica
 from facevlm.serve.faults import ApiError
-from facevlm.serve.launch import ServedModel
-from facevlm.serve.replica import EngineGone, Replica
 from facevlm.serve.settings import Config
 
 _DYING_SECONDS = 0.1  # a process that is killed may still answer for a moment

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
-from facevlm.serve.batch_input import from_lines, from_zip
-from facevlm.serve.chat import gateway_of
-from facevlm.serve.faces import faces_of, options_of
+from facevlm.serve.batches.jobs import Batch, Batches
+from facevlm.serve.batches.upload import from_lines, from_zip
+from facevlm.serve.chats.routes import gateway_of
+from facevlm.serve.faces.routes import faces_of, options_of
+from facevlm.serve.faces.schema import Head, Usage
 from facevlm.serve.faults import ApiError
-from facevlm.serve.jobs import Batch, Batches
-from facevlm.serve.schema import Head, Usage
 
 router = APIRouter(tags=["batches"])
 

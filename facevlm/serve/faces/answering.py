@@ -6,9 +6,9 @@ from typing import Any
 from facevlm.answer import Answer, parse
 from facevlm.reading.confidence import confidence, steps
 from facevlm.reading.evidence import said_about
-from facevlm.serve.asking import Question
-from facevlm.serve.looking import Seen
-from facevlm.serve.schema import AU, FaceAnswer, Letter, Why
+from facevlm.serve.faces.asking import Question
+from facevlm.serve.faces.looking import Seen
+from facevlm.serve.faces.schema import AU, FaceAnswer, Letter, Why
 from facevlm.vocab import AUS
 
 _LETTERS: tuple[Letter, ...] = ("A", "B", "C", "D", "E")

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from facevlm.serve.analysis import Faces, Item, Job
+from facevlm.serve.faces.analysis import Faces, Item, Job
+from facevlm.serve.faces.schema import PictureAnswer, Why
 from facevlm.serve.faults import ApiError
-from facevlm.serve.schema import PictureAnswer, Why
 
 Status = Literal["queued", "running", "done"]
 

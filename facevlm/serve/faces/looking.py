@@ -9,9 +9,9 @@ from PIL.Image import Image
 from facevlm.detect import DEFAULT, Detector, Face, detector
 from facevlm.images import Box, ImageError, canonical_landmarks, crop, fit, region_boxes
 from facevlm.reading.quality import measure
-from facevlm.serve.face_settings import FaceKeys
+from facevlm.serve.faces.schema import Why
+from facevlm.serve.faces.settings import FaceKeys
 from facevlm.serve.pictures import encode
-from facevlm.serve.schema import Why
 from facevlm.vocab import Region
 
 

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from facevlm.answer import MODES, parse
-from facevlm.serve.chat_schema import PASSED_ON, ChatRequest, ImagePart, TextPart
+from facevlm.serve.chats.schema import PASSED_ON, ChatRequest, ImagePart, TextPart
+from facevlm.serve.chats.thinking import Splitter, split
+from facevlm.serve.engines.launch import ServedModel
 from facevlm.serve.faults import ApiError
 from facevlm.serve.gateway import Gateway
-from facevlm.serve.launch import ServedModel
 from facevlm.serve.settings import Config
-from facevlm.serve.thinking import Splitter, split
 from facevlm.vocab import AUS
 
 log = logging.getLogger("facevlm.serve")

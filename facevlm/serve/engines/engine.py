@@ -17,10 +17,10 @@ from typing import Any
 
 from facevlm.checkpoint import ModelError
 from facevlm.serve.counters import Counters
-from facevlm.serve.launch import ENVIRONMENT, Launch, ServedModel, served
-from facevlm.serve.replica import EngineGone, Replica
+from facevlm.serve.engines.launch import Launch, ServedModel, served
+from facevlm.serve.engines.replica import EngineGone, Replica
+from facevlm.serve.engines.upstream import Upstream
 from facevlm.serve.settings import Config
-from facevlm.serve.upstream import Upstream
 
 log = logging.getLogger("facevlm.serve")
 
@@ -52,14 +52,14 @@ class Engine:
         """
         Args:
             command: the program and its arguments, given the socket to listen on.
-            environment: of the child; None = the gateway's own with `launch.ENVIRONMENT` below it.
+            environment: of the child, see `launch.environment`; None = the gateway's own.
         """
         # A path of a socket has at most 107 bytes: the system's own temporary folder, not one deep inside a project.
         self._folder = Path(tempfile.gettempdir()) / f"facevlm-{secrets.token_hex(8)}"
         self._socket = self._folder / "engine"
         self.replica = Replica(name, "http://engine", launch.models, str(self._socket))
         self._command, self._seconds = command(self._socket), config.start_seconds
-        self._environment = dict(ENVIRONMENT) | dict(os.environ) if environment is None else dict(environment)
+        self._environment = dict(os.environ if environment is None else environment)
         self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL)
         self.process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,34 @@ ENVIRONMENT: Mapping[str, str] = {
     "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "75",
 }  # fmt: skip
 """Of an engine, unless the gateway's own says otherwise."""
+
+_FEW_CORES = 2
+
+
+def environment(cpu: bool) -> dict[str, str]:
+    """The environment of an engine.
+
+    On a CPU vLLM keeps its model in a process of its own, which is waited for by spinning on another core. Of few
+    cores that is too many: there the model goes into the engine's process, with a thread for each core (more threads
+    than cores, as hyperthreads invite to, wait for each other by spinning too).
+    """
+    found = dict(ENVIRONMENT) | dict(os.environ)
+    if cpu:
+        few = (cores := physical_cores()) <= _FEW_CORES
+        found["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0" if few else "1"
+        if few:
+            found["OMP_NUM_THREADS"] = str(cores)
+    return found
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyperthreads of one counted once."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    try:
+        shared = "topology/thread_siblings_list"
+        return len({Path(f"/sys/devices/system/cpu/cpu{n}/{shared}").read_text() for n in allowed})
+    except OSError:  # no Linux, or a container that hides it
+        return len(allowed)
 
 
 def arguments(launch: Launch, socket: Path, config: Config, engines: int, cpu: bool) -> list[str]:

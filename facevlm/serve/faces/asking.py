@@ -12,8 +12,8 @@ from facevlm.reading import calibration
 from facevlm.reading.calibration import Calibration
 from facevlm.reading.form import answer_grammar
 from facevlm.reading.tokens import Choices, choices, samples
-from facevlm.serve.launch import ServedModel
-from facevlm.serve.tokenizer import Tokenize, tokenizer
+from facevlm.serve.engines.launch import ServedModel
+from facevlm.serve.faces.tokenizer import Tokenize, tokenizer
 from facevlm.tasks import TASKS
 
 _LONGEST: dict[Mode, int] = {"fast": 512, "label": 64}

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData, UploadFile
 
-from facevlm.serve.analysis import Faces, Item, Job
-from facevlm.serve.body import read_form
-from facevlm.serve.chat import fault_of, gateway_of, read_json
+from facevlm.serve.chats.routes import fault_of, gateway_of, read_json
+from facevlm.serve.door.body import read_form
+from facevlm.serve.faces.analysis import Faces, Item, Job
+from facevlm.serve.faces.schema import Analysis, AnalyzeRequest, Box, Options, PictureAnswer
 from facevlm.serve.faults import ApiError
-from facevlm.serve.schema import Analysis, AnalyzeRequest, Box, Options, PictureAnswer
 
 router = APIRouter(tags=["faces"])
 

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pydantic_core
 
+from facevlm.serve.engines.launch import ServedModel
 from facevlm.serve.faults import ApiError
-from facevlm.serve.launch import ServedModel
 
 _CHAT = "/v1/chat/completions"
 _JSON = {"content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""Becomes an engine that ends when the gateway does: python -m facevlm.serve.child PARENT --model MODEL …"""
+"""Becomes an engine that ends when the gateway does: python -m facevlm.serve.engines.child PARENT --model MODEL …"""
 
 import ctypes
 import os

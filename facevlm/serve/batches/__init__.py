@@ -1,0 +1,1 @@
+"""Large uploads, answered in the background."""

@@ -1,0 +1,1 @@
+"""vLLM behind the gateway: started, watched, started again, and asked."""

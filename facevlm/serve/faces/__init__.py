@@ -1,0 +1,1 @@
+"""The face API: from a picture to a record for each face."""

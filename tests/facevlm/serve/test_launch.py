@@ -1,0 +1,28 @@
+import os
+
+import pytest
+
+from facevlm.serve.engines import launch
+
+
+@pytest.mark.parametrize(("cores", "apart", "threads"), [(1, "0", "1"), (2, "0", "2"), (8, "1", None)])
+def test_on_few_cores_nothing_is_waited_for_by_spinning(cores: int, apart: str, threads: str | None,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    # Left by an engine in this very process (facevlm.generate): it holds for no other.
+    monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+    monkeypatch.setattr(launch, "physical_cores", lambda: cores)
+    found = launch.environment(cpu=True)
+    assert found["VLLM_ENABLE_V1_MULTIPROCESSING"] == apart
+    assert found.get("OMP_NUM_THREADS") == threads
+
+
+def test_the_gateways_environment_goes_before_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "7")
+    found = launch.environment(cpu=False)
+    assert found["VLLM_CPU_KVCACHE_SPACE"] == "7" and found["PATH"] == os.environ["PATH"]
+    assert found["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] == "75"
+
+
+def test_hyperthreads_are_counted_once() -> None:
+    assert 1 <= launch.physical_cores() <= (os.cpu_count() or 1)
