@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from facevlm.answer import MODES, parse
 from facevlm.serve.chats.schema import PASSED_ON, ChatRequest, ImagePart, TextPart
 from facevlm.serve.chats.thinking import Splitter, split
-from facevlm.serve.engines.launch import ServedModel
+from facevlm.serve.engines.launch import ServedModel, on_cpu
 from facevlm.serve.faults import ApiError
 from facevlm.serve.gateway import Gateway
 from facevlm.serve.settings import Config
@@ -118,6 +118,9 @@ def check_limits(asked: ChatRequest, config: Config) -> None:
         raise ApiError(400, "stream_options goes with stream", "invalid_value", "stream_options")
     if asked.top_logprobs is not None and not asked.logprobs:
         raise ApiError(400, "top_logprobs goes with logprobs", "invalid_value", "top_logprobs")
+    if asked.seed is not None and asked.temperature != 0 and not config.engine_url and on_cpu():
+        # vLLM rewinds a request's own generator when its prompt is read in pieces; a CPU's cannot be, and it ends.
+        raise ApiError(400, "an engine on a CPU takes no seed; temperature=0 repeats", "seed_not_supported", "seed")
 
 
 async def engine_body(asked: ChatRequest, model: ServedModel, gateway: Gateway) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ _LOOK_SECONDS = 2.0
 _MISSES = 3  # health checks in a row before an engine that still runs counts as hung
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0  # an engine that lived so long begins anew with short pauses
+_DUMP = b"[dump_input.py:"  # an engine that dies shows its last requests, pixels and all: not in anybody's log
 _TAIL = 40  # lines of an engine's output that are shown if it cannot start
 
 
@@ -125,10 +126,18 @@ class Engine:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Pass on what the engine says. Its pipe must be emptied, or it stops."""
         assert process.stdout is not None  # noqa: S101 (a pipe, see _start)
+        rest = b""
         while chunk := await process.stdout.read(2**16):
-            text = chunk.decode("utf-8", "replace")
-            sys.stderr.write(text)
-            self._tail.extend(text.splitlines())
+            *lines, rest = (rest + chunk).split(b"\n")
+            self._tell(lines)
+        self._tell([rest] if rest else [])
+
+    def _tell(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            if _DUMP not in line:
+                text = line.decode("utf-8", "replace")
+                sys.stderr.write(text + "\n")
+                self._tail.append(text)
 
     async def _until_dead(self, upstream: Upstream) -> None:
         assert self.process is not None  # noqa: S101

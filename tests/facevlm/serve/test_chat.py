@@ -7,6 +7,11 @@ from typing import Any
 import openai
 import pytest
 
+from facevlm.serve.chats import routes
+from facevlm.serve.chats.schema import ChatRequest
+from facevlm.serve.faults import ApiError
+from facevlm.serve.settings import Config
+
 CHAT = "/v1/chat/completions"
 
 
@@ -138,3 +143,14 @@ def test_what_the_model_said_is_logged_only_if_asked(service: Any, caplog: Any, 
     assert "happiness" not in caplog.text and "secret" not in caplog.text and "base64" not in caplog.text
     assert service(log_answers=True).post(CHAT, json=body).status_code == 200
     assert "happiness" in caplog.text and "secret" not in caplog.text and "base64" not in caplog.text
+
+
+def test_no_seed_reaches_an_engine_that_would_end_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "on_cpu", lambda: True)
+    asked = ChatRequest.model_validate({"messages": [{"role": "user", "content": "hi"}], "seed": 1})
+    with pytest.raises(ApiError, match="takes no seed"):
+        routes.check_limits(asked, Config())
+    routes.check_limits(asked.model_copy(update={"temperature": 0.0}), Config())
+    routes.check_limits(asked, Config(engine_url=["http://127.0.0.1:1"]))
+    monkeypatch.setattr(routes, "on_cpu", lambda: False)
+    routes.check_limits(asked, Config())
