@@ -15,8 +15,8 @@ import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from facevlm.serve.door.guard import fits
 from facevlm.serve.faults import ApiError
+from facevlm.serve.hosts import fits
 from facevlm.serve.settings import Config
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")

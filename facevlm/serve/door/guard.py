@@ -8,7 +8,6 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from facevlm.serve.door.body import BodyReader, Buffered
 from facevlm.serve.door.callers import Caller
 from facevlm.serve.door.headers import is_page, safe
 from facevlm.serve.faults import ApiError
+from facevlm.serve.hosts import fits
 from facevlm.serve.notice import HEADER
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ OPEN = frozenset({"/healthz", "/readyz", "/v1/policy", "/openapi.json"})
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _MB = 2**20
-
-
-def fits(name: str, allowed: Iterable[str]) -> bool:
-    """Whether a host name is one of some names, or below one that begins with "*."."""
-    return any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed)
 
 
 class Guard:
