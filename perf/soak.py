@@ -271,7 +271,7 @@ async def soak(service: Service, requests: int, at_once: int, real: bool) -> dic
         took = time.perf_counter() - start
         counts = await settled(session)
         watcher.cancel()
-    for _ in range(160):  # connections kept for the next request are let go, those to an engine after a minute
+    for _ in range(160):  # connections kept for the next request are let go in time, those to an engine too
         samples.append((time.perf_counter(), memory_mib(service.pid), open_files(service.pid)))
         if samples[-1][2] <= samples[0][2] + _FILES:
             break

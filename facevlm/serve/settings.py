@@ -21,8 +21,9 @@ class Config(FaceKeys):
     engine_args: list[str] = doc("more arguments of `vllm serve`: [--tensor-parallel-size=2]", default_factory=list)
     max_model_len: int = doc("longest prompt and answer in tokens, image tokens included", default=4096)
     gpu_memory: float = doc("share (0-1) of the GPU's memory that the engines may take together", default=0.85)
-    picture_cache_gb: float = doc("memory in which an engine keeps prepared pictures that are asked about again, GiB",
-                                  default=0.25)  # fmt: skip
+    picture_cache_gb: float = doc("memory in which an engine keeps prepared pictures that are asked about again, GiB; "
+                                  "with any, vLLM 0.31 may fail a picture that is asked about twice at once",
+                                  default=0.0)  # fmt: skip
     max_pixels: int | None = doc("most pixels of a picture; null = as the model was trained", default=None)
     start_seconds: float = doc("longest start of an engine", default=900.0)
 
@@ -76,6 +77,8 @@ class Config(FaceKeys):
             faults.append(f"port: must be 0 to 65535, got {self.port}")
         if not 0 < self.gpu_memory <= 1:
             faults.append(f"gpu_memory: must be above 0 and at most 1, got {self.gpu_memory}")
+        if self.picture_cache_gb < 0:
+            faults.append(f"picture_cache_gb: must be 0 or more, got {self.picture_cache_gb}")
         if self.engine_url and (self.model or self.models or self.engine_args):
             faults.append("engine_url: those servers have their models; leave out model, models and engine_args")
         for url in self.engine_url:

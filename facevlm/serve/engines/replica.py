@@ -49,7 +49,7 @@ class Replica:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Idle connections are dropped before vLLM drops them (5 s by default, 75 s in engines of ours).
-            options: dict[str, Any] = {"limit": 0, "keepalive_timeout": 60 if self._socket else 3}
+            options: dict[str, Any] = {"limit": 0, "keepalive_timeout": 15 if self._socket else 3}
             connector = aiohttp.UnixConnector(self._socket, **options) if self._socket else (
                 aiohttp.TCPConnector(**options))  # fmt: skip
             headers = {"authorization": f"Bearer {self._key}"} if self._key else {}
