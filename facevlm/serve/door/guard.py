@@ -164,8 +164,6 @@ def _length(headers: dict[bytes, bytes]) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-
-
 class _Visit:
     """One request: what went out so far, and what is counted at its end."""
 
