@@ -25,8 +25,8 @@ from facevlm import config as configs
 from facevlm.answer import Part
 from facevlm.checkpoint import DEFAULT_MAX_PIXELS, pixel_budget
 from facevlm.config import ConfigError, doc
-from facevlm.endpoint import Endpoint, Failure
 from facevlm.generate import Generator, Reply, Request
+from facevlm.generate.endpoint import Endpoint, Failure
 from facevlm.images import ImageError, load_face
 from facevlm.prompts import asked_parts, question, variant
 from facevlm.record import Drop, FaceRecord

@@ -31,8 +31,8 @@ from eval.pages.figures import Run, headline
 from eval.pages.report import write_report
 from facevlm.answer import Part
 from facevlm.config import ConfigError, load, versions, write_resolved
-from facevlm.endpoint import Endpoint, EndpointError, Failure
 from facevlm.generate import Choice, Chooser, Generator, Reply, Request, Weigher, engine
+from facevlm.generate.endpoint import Endpoint, EndpointError, Failure
 from facevlm.images import ImageError, load_face
 from facevlm.record import whole_file
 from facevlm.tasks import TASKS

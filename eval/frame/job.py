@@ -18,9 +18,9 @@ from eval.readers import READERS
 from facevlm.answer import Form, Mode
 from facevlm.checkpoint import folder, pixel_budget
 from facevlm.config import ConfigError, doc, plug
-from facevlm.endpoint import checked_url
 from facevlm.folds import fold_of
 from facevlm.generate import EngineName
+from facevlm.generate.endpoint import checked_url
 from facevlm.record import FaceRecord, RecordSet
 from facevlm.tasks import TASKS
 from facevlm.vocab import AUProtocol

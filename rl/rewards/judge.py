@@ -16,8 +16,8 @@ from typing import Any
 
 from facevlm.answer import Form, read
 from facevlm.config import ConfigError
-from facevlm.endpoint import Endpoint
 from facevlm.generate import Generator, Request
+from facevlm.generate.endpoint import Endpoint
 from rl.reading import Completions, Scores, answers
 
 _ASK = """\
@@ -40,7 +40,7 @@ class Judge:
                  generator: Generator | None = None) -> None:  # fmt: skip
         """
         Args:
-            url, model, api_key_env, timeout, concurrency: of the endpoint, see `facevlm.endpoint.Endpoint`.
+            url, model, api_key_env, timeout, concurrency: of the endpoint, see `facevlm.generate.endpoint.Endpoint`.
             pictures: whether the judge is shown the face.
             cache: JSONL file of what was rated before; None = kept in memory only.
             generator: asked in place of an endpoint.

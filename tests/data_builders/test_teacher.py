@@ -15,8 +15,8 @@ from data_builders.teacher_prompts import plan_of, prompt
 from facevlm.answer import render
 from facevlm.checkpoint import ModelError
 from facevlm.config import ConfigError
-from facevlm.endpoint import Endpoint, Failure
 from facevlm.generate import Reply, Request
+from facevlm.generate.endpoint import Endpoint, Failure
 from facevlm.prompts import asked_parts, gold, question
 from facevlm.record import Drop, FaceRecord
 from facevlm.vocab import LABEL_SETS

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from facevlm.checkpoint import ModelError
-from facevlm.endpoint import Endpoint, EndpointError, Failure
 from facevlm.generate import Reply, Request, own_seed
+from facevlm.generate.endpoint import Endpoint, EndpointError, Failure
 
 pytest.importorskip("openai")
 

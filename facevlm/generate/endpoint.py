@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from facevlm.checkpoint import ModelError
-from facevlm.generate import Reply, Request, own_seed, png
+from facevlm.generate.chat import png
+from facevlm.generate.protocols import Reply, Request, own_seed
 
 LONGEST_WAIT = 120.0
 """Seconds: the most that is waited between two attempts, whatever the endpoint asks for."""

@@ -1,4 +1,4 @@
-"""What evaluation costs beside the engine: python -m perf.eval --model runs/modes --faces 512
+"""What evaluation costs beside the engine: python -m perf.evaluation --model runs/modes --faces 512
 
 `run` is `eval.run` from the records to predictions.jsonl: picture files read, decoded and cut to size, questions
 written, vLLM in this process, answers read and written down; in mode label with the probability of every label. `bare`
