@@ -15,11 +15,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pydantic_core
+from PIL import Image
+
 from facevlm.checkpoint import ModelError
 from facevlm.serve.counters import Counters
 from facevlm.serve.engines.launch import Launch, ServedModel, served
 from facevlm.serve.engines.replica import EngineGone, Replica
 from facevlm.serve.engines.upstream import Upstream
+from facevlm.serve.faults import ApiError
+from facevlm.serve.pictures import encode
 from facevlm.serve.settings import Config
 
 log = logging.getLogger("facevlm.serve")
@@ -85,6 +90,7 @@ class Engine:
                     log.error("engine %s did not start again: %s", self.replica.name, e)
                 else:
                     worked = True
+                    await self._warm()
                     self.replica.restart_seconds = time.monotonic() - began + 1
                     log.info("engine %s is ready", self.replica.name)
                     upstream.mark(self.replica, up=True)
@@ -122,6 +128,18 @@ class Engine:
             raise EngineGone(f"it was not ready within {self._seconds:g} s\n  " + "\n  ".join(self._tail)) from None
         finally:
             exited.cancel()
+
+    async def _warm(self) -> None:
+        """Ask about a grey picture: with the first one vLLM loads what reads pictures, which takes it seconds."""
+        parts = [{"type": "image_url", "image_url": {"url": encode(Image.new("RGB", (112, 112), "grey"))}},
+                 {"type": "text", "text": "Which emotion does this face show?"}]  # fmt: skip
+        body = {"model": next(iter(self.replica.models)), "max_tokens": 1, "temperature": 0,
+                "messages": [{"role": "user", "content": parts}]}  # fmt: skip
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self.replica.complete(pydantic_core.to_json(body))
+        except (TimeoutError, EngineGone, ApiError) as e:
+            log.warning("engine %s did not answer a question for trial: %s", self.replica.name, e)
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Pass on what the engine says. Its pipe must be emptied, or it stops."""

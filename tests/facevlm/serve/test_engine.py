@@ -91,6 +91,11 @@ import http.server, json, os, socketserver, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        print(self.path, *(part["type"] for part in asked["messages"][0]["content"]), flush=True)
+        self.send_response(200); self.end_headers()
+        self.wfile.write(b"{}")
     def address_string(self):
         return ""
 class Server(socketserver.ThreadingUnixStreamServer):
@@ -148,6 +153,7 @@ def test_an_engine_is_started_again_after_a_pause_and_ended_at_the_end(
 
     asyncio.run(drive())
     said = capfd.readouterr().err
+    assert said.count("/chat/completions image_url text") == 2  # each time, before the first client
     assert "small engine starts" in said and "0.4242" not in said
 
 
