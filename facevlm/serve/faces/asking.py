@@ -79,9 +79,15 @@ class Asker:
     def of(cls, model: ServedModel, longest: int) -> "Asker":
         """Read what lies beside the model; a blocking call.
 
+        Args:
+            longest: tokens of an answer; no more than half of what the model can hold, since the question and its
+                picture need room too.
+
         Raises:
             ConfigError: its calibration cannot be read.
         """
+        if model.max_model_len is not None:
+            longest = min(longest, model.max_model_len // 2)
         return cls(model, longest, tuple(read_facts(model.root).get("tasks") or ()), tokenizer(model.root),
                    calibration.read(model.root))  # fmt: skip
 

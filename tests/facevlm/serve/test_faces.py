@@ -14,7 +14,9 @@ from facevlm.checkpoint import EMBEDDED
 from facevlm.config import ConfigError
 from facevlm.images import load_face
 from facevlm.reading.calibration import FILE, Calibration, write
+from facevlm.serve.engines.launch import ServedModel
 from facevlm.serve.faces.analysis import drawn
+from facevlm.serve.faces.asking import Asker
 from facevlm.serve.faces.schema import Analysis, FaceAnswer, PictureAnswer
 from facevlm.serve.settings import Config
 from facevlm.tiny.population import draw, emotional_aus
@@ -101,6 +103,12 @@ def test_an_explained_face(service, told, engine, face):
     assert (out["provenance"]["detector"], out["provenance"]["mode"], out["provenance"]["max_pixels"]) == (
         "whole", "explain", 512 * 512)  # fmt: skip
     assert out["provenance"]["prompt"] in engine.seen[0]["messages"][0]["content"][1]["text"]
+
+
+@pytest.mark.parametrize(("holds", "longest"), [(4096, 1024), (1024, 512)])
+def test_the_answer_leaves_room_for_the_question(holds, longest):
+    asker = Asker.of(ServedModel("tiny", str(EMBEDDED), 512 * 512, BASIC8, max_model_len=holds), 1024)
+    assert asker.question("explain").longest == longest and asker.question("label").longest == 64
 
 
 @pytest.mark.parametrize(("mode", "text"), [
