@@ -21,7 +21,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 DRAWN = "python -c \"from facevlm.tiny import faces;"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800),
-              pytest.mark.skipif(not (shutil.which("jq") and shutil.which("curl")), reason="no curl or jq")]  # fmt: skip
+              pytest.mark.skipif(not all(map(shutil.which, ("jq", "curl"))), reason="no jq or curl")]  # fmt: skip
 
 
 def examples(page: str, language: str, word: str) -> list[str]:
