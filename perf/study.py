@@ -4,7 +4,8 @@
 
 A study names arms, each the overrides that make it differ from one GRPO config. For each seed: one short SFT run,
 which all arms of all studies start from, then a GRPO run an arm, scored on the held-out subjects; a study with `at`
-also scores the checkpoints of these steps. What is done is not done again, so that studies share their arms.
+also scores the checkpoints of these steps, one with `pool` trains on records picked by how often SFT is right
+about them. What is done is not done again, so that studies share their arms.
 Intervals are Student's t over the seeds, differences paired by seed: they hold for another draw of SFT, order and
 samples, on these test faces. One thread a run. Last line: JSON.
 """
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import json
 import math
+import random
 import shutil
 import statistics
 import subprocess
@@ -21,11 +23,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 from scipy.stats import t as student
 
+from facevlm.record import RecordWriter, read, whole_folder, write_meta
 from facevlm.vocab import BASIC_EMOTIONS
 from rl.rewards.consistency import consistency
+from rl.select import TABLE
 
 HERE = Path("runs/studies")
 CONFIGS = Path("configs/quickstart")
@@ -75,11 +80,42 @@ def start(seed: int, overrides: list[str]) -> Path:
     return out
 
 
-def arm(config: str, model: Path, overrides: list[str], seed: int) -> Path:
+def arm(config: str, model: Path, overrides: list[str], seed: int, records: Path) -> Path:
     """The GRPO run of an arm and seed."""
-    out = HERE / f"grpo-{named(yaml.safe_load(Path(config).read_text()), model.name, overrides, seed)}"
+    out = HERE / f"grpo-{named(yaml.safe_load(Path(config).read_text()), model.name, overrides, seed, records.name)}"
     once(out, "facevlm.json", *LAUNCH, "rl.grpo", "--config", config, f"model={model}",
-         f"records={HERE}/data", f"out={out}", f"seed={seed}", *overrides)  # fmt: skip
+         f"records={records}", f"out={out}", f"seed={seed}", *overrides)  # fmt: skip
+    return out
+
+
+def pool(sft: Path, seed: int, wanted: dict[str, Any]) -> Path:
+    """A records folder for GRPO with as many records as wanted of each kind, by what the SFT model answers.
+
+    Args:
+        wanted: `spread`, `right`, `wrong`: records answered right sometimes (1/4 to 3/4), always, never; `asked` are
+            asked about, `rollouts` times each at `temperature`, which should be that of GRPO.
+    """
+    out = HERE / f"pool-{named(sft.name, wanted, seed)}"
+    if out.exists():
+        return out
+    asked = out.with_name(f"{out.name}-asked")
+    once(asked, TABLE, "rl.select", "--config", "configs/rl/select.yaml", f"model={sft}", f"records={HERE}/data",
+         f"out={asked}", f"limit={wanted['asked']}", f"rollouts={wanted['rollouts']}", f"seed={seed}",
+         f"temperature={wanted['temperature']}", "band=[0.25,0.75]", "max_new_tokens=80")  # fmt: skip
+    lines = pq.read_table(asked / TABLE).to_pylist()
+    kinds = {"spread": "kept", "right": "always right", "wrong": "never right"}
+    chosen: set[str] = set()
+    for kind, verdict in kinds.items():
+        found = [line["record_id"] for line in lines if line["verdict"] == verdict]
+        if len(found) < wanted[kind]:
+            raise SystemExit(f"{len(found)} records of {len(lines)} are {verdict}; the study wants {wanted[kind]}")
+        chosen |= set(random.Random(seed).sample(found, wanted[kind]))
+    records = read(HERE / "data", "train")
+    with whole_folder(out) as draft:
+        writer = RecordWriter(draft)
+        writer.add(*(record for record in records.records if record.id in chosen))
+        writer.flush()
+        write_meta(draft, records.root, records=len(chosen), selected_from="data", by=sft.name)
     return out
 
 
@@ -125,8 +161,9 @@ def main() -> None:
     for seed in range(args.seeds):
         sft = start(seed, study.get("sft", []))
         found["after SFT"].append(measure(sft))
+        records = pool(sft, seed, study["pool"]) if "pool" in study else HERE / "data"
         for name, overrides in study["arms"].items():
-            trained = arm(study["grpo"], sft, [*study.get("all", ()), *overrides], seed)
+            trained = arm(study["grpo"], sft, [*study.get("all", ()), *overrides], seed, records)
             found[name].append(measure(trained))
             print(f"seed {seed}, {name}: {found[name][-1]}", flush=True)
             for step in study.get("at", ()):

@@ -403,7 +403,10 @@ def test_real_round_on_the_embedded_model(built: Path, tmp_path: Path) -> None:
         "runs/self-improve/data", str(built)))  # fmt: skip
     command = [sys.executable, "-m", "rl.self_improve", "--config", "configs/rl/self-improve-tiny.yaml",
                f"records=[{built}]", f"out={tmp_path / 'out'}", f"sft={tmp_path / 'sft.yaml'}",
-               f"eval={tmp_path / 'eval.yaml'}", "rounds=1", "originals=120"]  # fmt: skip
+               f"eval={tmp_path / 'eval.yaml'}", "rounds=1", "originals=120",
+               # One thread: two that wait for each other take ten times as long beside other work.
+               "launch=[--num_processes, '1', --num_machines, '1', --mixed_precision, 'no', --dynamo_backend, 'no', "
+               "--num_cpu_threads_per_process, '1']"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "out/rounds.json").read_text())
