@@ -130,10 +130,12 @@ class Engine:
             exited.cancel()
 
     async def _warm(self) -> None:
-        """Ask about a grey picture: with the first one vLLM loads what reads pictures, which takes it seconds."""
+        """Ask about a grey picture, with sampling: what reads pictures and what draws tokens is loaded or compiled by
+        vLLM for the first request, which takes seconds.
+        """
         parts = [{"type": "image_url", "image_url": {"url": encode(Image.new("RGB", (112, 112), "grey"))}},
                  {"type": "text", "text": "Which emotion does this face show?"}]  # fmt: skip
-        body = {"model": next(iter(self.replica.models)), "max_tokens": 1, "temperature": 0,
+        body = {"model": next(iter(self.replica.models)), "max_tokens": 4, "temperature": 1,
                 "messages": [{"role": "user", "content": parts}]}  # fmt: skip
         try:
             async with asyncio.timeout(self._seconds):

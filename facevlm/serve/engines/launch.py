@@ -128,26 +128,22 @@ def environment(cpu: bool) -> dict[str, str]:
     """The environment of an engine.
 
     On a CPU vLLM keeps its model in a process of its own, which is waited for by spinning on another core. Of few
-    cores that is too many: there the model goes into the engine's process, with a thread for each core (more threads
-    than cores, as hyperthreads invite to, wait for each other by spinning too).
+    cores that is too many: there the model goes into the engine's process, with one thread, which leaves the other
+    core to the servers (two threads wait for each other by spinning too, and often share a core that a virtual
+    machine shows as two).
     """
     found = dict(ENVIRONMENT) | dict(os.environ)
     if cpu:
-        few = (cores := physical_cores()) <= _FEW_CORES
+        few = cores() <= _FEW_CORES
         found["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0" if few else "1"
         if few:
-            found["OMP_NUM_THREADS"] = str(cores)
+            found.setdefault("OMP_NUM_THREADS", "1")
     return found
 
 
-def physical_cores() -> int:
-    """Cores that this process may use, hyperthreads of one counted once."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    try:
-        shared = "topology/thread_siblings_list"
-        return len({Path(f"/sys/devices/system/cpu/cpu{n}/{shared}").read_text() for n in allowed})
-    except OSError:  # no Linux, or a container that hides it
-        return len(allowed)
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def arguments(launch: Launch, socket: Path, config: Config, engines: int, cpu: bool) -> list[str]:
