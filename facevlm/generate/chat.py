@@ -25,6 +25,7 @@ def png(image: Image.Image) -> str:
 
 
 def messages(request: Request, image_parts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A question as a conversation of one turn, its pictures first, each as the part that an engine takes."""
     return [{"role": "user", "content": [*image_parts, {"type": "text", "text": request.text}]}]
 
 
@@ -55,5 +56,6 @@ def weighed(written: Sequence[int], logits: Sequence[choosing.Logits], where: Ch
 
 
 def chosen(replies: Sequence[Reply], chances: Sequence[dict[str, float] | None]) -> list[Choice]:
+    """The replies with the probabilities (0-1, by label) that belong to each, in their order."""
     return [Choice(reply.text, reply.prompt_tokens, reply.completion_tokens, probabilities)
             for reply, probabilities in zip(replies, chances, strict=True)]  # fmt: skip
