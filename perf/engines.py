@@ -1,8 +1,9 @@
 """Engines side by side on the same faces: python perf/engines.py --model tiny --faces 256
 
 transformers one picture at a time (what papers ship), transformers in batches, vLLM: each answers the same questions
-about the same drawn faces, in interleaved rounds after a warm-up; start-up is not counted. Last line: JSON with images
-per second and the ratios.
+about the same drawn faces, in interleaved rounds after a warm-up; start-up is not counted. One pixel differs between
+rounds: vLLM would answer a picture that it has seen out of its caches. Last line: JSON with images per second and the
+ratios.
 """
 
 import argparse
@@ -26,6 +27,12 @@ def requests(n: int) -> list[Request]:
     return [Request((draw(i, independent_aus(rng), rng, 112).face.image,), text) for i in range(n)]
 
 
+def mark(asked: list[Request], turn: int) -> None:
+    """Make pictures that no cache knows of those that were asked about before."""
+    for request in asked:
+        request.images[0].putpixel((0, 0), (turn, 0, 0))
+
+
 def seconds(generator: Generator, asked: list[Request], tokens: int) -> float:
     start = time.perf_counter()
     generator.generate(asked, tokens)
@@ -38,19 +45,22 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=96, help="longest answer")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="of all engines: float32 or bfloat16")
+    parser.add_argument("--compiled", action="store_true", help="vLLM compiles the model")
     args = parser.parse_args()
     asked = requests(args.faces)
     few = max(8, args.faces // 16)  # one at a time is slow: fewer faces, per-image time
     ways: dict[str, tuple[Generator, int]] = {
-        "one": (Transformers(args.model, batch=1, dtype="float32"), few),
-        "batched": (Transformers(args.model, batch=64, dtype="float32"), args.faces),
+        "one": (Transformers(args.model, batch=1, dtype=args.dtype), few),
+        "batched": (Transformers(args.model, batch=64, dtype=args.dtype), args.faces),
     }
     if "vllm" in installed():
-        ways["vllm"] = (engine(args.model, "vllm", dtype="float32"), args.faces)
+        ways["vllm"] = (engine(args.model, "vllm", dtype=args.dtype, compiled=args.compiled or None), args.faces)
     times: dict[str, list[float]] = {name: [] for name in ways}
     for generator, _ in ways.values():
         generator.generate(asked[:8], args.tokens)
-    for _ in range(args.rounds):
+    for turn in range(args.rounds):
+        mark(asked, 1 + turn)
         for name, (generator, n) in ways.items():
             times[name].append(seconds(generator, asked[:n], args.tokens) / n)
     speed = {name: 1 / statistics.median(t) for name, t in times.items()}

@@ -113,9 +113,11 @@ def _url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def generation(model: str, faces: int, rounds: int) -> dict[str, float]:
+def generation(args: argparse.Namespace) -> dict[str, float]:
     """`perf.engines` in a process of its own, so that its engines are gone when servers are measured."""
-    command = [sys.executable, "-m", "perf.engines", "--model", model, "--faces", str(faces), "--rounds", str(rounds)]
+    command = [sys.executable, "-m", "perf.engines", "--model", args.model, "--faces", str(args.faces),
+               "--rounds", str(args.rounds), "--dtype", args.dtype,
+               *["--compiled"] * args.compiled]  # fmt: skip
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -188,15 +190,18 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128, help="longest answer")
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="of all engines: float32 or bfloat16")
+    parser.add_argument("--compiled", action="store_true", help="vLLM compiles the model")
     parser.add_argument("--skip-generate", action="store_true", help="leave out transformers")
     args = parser.parse_args()
     found: dict[str, float] = {}
     if not args.skip_generate:
-        speed = generation(args.model, args.faces, args.rounds)
+        speed = generation(args)
         found = speed | {"vs_generate_one": speed["vllm_vs_one"], "vs_generate_batched": speed["vllm_vs_batched"]}
     faces = Faces(args.faces, args.size, args.model)
     with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(vllm_server(Config(model=args.model)))
+        more = [f"--dtype={args.dtype}", *["--no-enforce-eager"] * args.compiled]
+        bare = stack.enter_context(vllm_server(Config(model=args.model, engine_args=more)))
         door = stack.enter_context(gateway(f"engine_url=[{bare.url}]"))
         pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(1))
         client = Client(pool, bare, door)

@@ -19,13 +19,15 @@ class VLLM:
     engine = "vllm"
 
     def __init__(self, model: str, dtype: str = "auto", max_model_len: int = 4096, gpu_memory: float = 0.85,
-                 max_images: int = 1) -> None:  # fmt: skip
+                 max_images: int = 1, compiled: bool | None = None) -> None:  # fmt: skip
         """
         Args:
             model: folder, adapter folder (served through vLLM's LoRA), Hub name, or "tiny".
             max_model_len: longest prompt and answer in tokens, image tokens included.
             gpu_memory: share (0-1) of the GPU's memory that vLLM may take.
             max_images: most pictures of one question; vLLM sets memory aside for them.
+            compiled: compile the model at the start. None = on GPUs; a CPU takes about a minute for it, and is then a
+                third faster (docs/performance.md).
 
         Raises:
             facevlm.checkpoint.ModelError: there is no such model.
@@ -48,8 +50,7 @@ class VLLM:
             self._lora = None
         if torch.cuda.is_available():
             options["gpu_memory_utilization"] = gpu_memory
-        else:
-            options["enforce_eager"] = True  # compiling costs a CPU more than it returns within minutes
+        options["enforce_eager"] = not (torch.cuda.is_available() if compiled is None else compiled)
         self._torch, self._vllm, self.max_images, self._model = torch, vllm, max_images, model
         self.llm = vllm.LLM(model=str(base), dtype=dtype, max_model_len=max_model_len, disable_log_stats=True,
                             limit_mm_per_prompt={"image": max_images, "video": 0}, **options)  # fmt: skip

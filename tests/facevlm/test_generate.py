@@ -31,7 +31,7 @@ from PIL import Image
 from facevlm.generate import VLLM, Request
 model, text, *paths = sys.argv[1:]
 requests = [Request((Image.open(p).convert("RGB"),), text) for p in paths]
-engine = VLLM(model, dtype="float32", max_model_len=512, max_images=2)
+engine = VLLM(model, dtype="float32", max_model_len=512, max_images=2, compiled=%c)
 replies = engine.generate(requests, max_new_tokens=6)
 again = engine.generate(requests, max_new_tokens=6, temperature=1.0, seed=3)
 pairs = [Request(a.images + b.images, text) for a, b in zip(requests[::2], requests[1::2])]
@@ -331,13 +331,13 @@ Chances = list[dict[str, float]]
 
 
 def through_vllm(
-    model: Path, records: Path
+    model: Path, records: Path, compiled: bool = False
 ) -> tuple[list[Request], list[Reply], list[Reply], list[Reply], list[Reply], list[Chances]]:
     """The requests, vLLM's greedy replies, its sampled ones, those to the pictures two by two, those that `BEGUN`
     begins, and how likely it finds each of `SIMILAR` for the single pictures, the pairs, and while it answers."""
     paths = faces(records, 6)
     text = question(MODES["explain"], BASIC_EMOTIONS)
-    code = VLLM.replace("%r", repr(BEGUN))
+    code = VLLM.replace("%r", repr(BEGUN)).replace("%c", repr(compiled))
     done = subprocess.run([sys.executable, "-c", code, str(model), text, *map(str, paths)], capture_output=True,
                           text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -348,8 +348,11 @@ def through_vllm(
 
 @needs_vllm
 @pytest.mark.slow
-def test_vllm_says_what_transformers_says(tiny_model: Path, records: Path, local: Transformers) -> None:
-    asked, greedy, sampled, both, begun, probs = through_vllm(tiny_model, records)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_vllm_says_what_transformers_says(
+    tiny_model: Path, records: Path, local: Transformers, compiled: bool
+) -> None:
+    asked, greedy, sampled, both, begun, probs = through_vllm(tiny_model, records, compiled)
     assert whole(greedy) == whole(local.generate(asked, max_new_tokens=6))
     assert texts(sampled) != texts(greedy)
     pairs = [Request(a.images + b.images, a.text) for a, b in zip(asked[::2], asked[1::2], strict=True)]

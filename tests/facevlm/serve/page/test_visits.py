@@ -25,8 +25,9 @@ DROP = """([data, kind]) => {
 
 
 def read(page: Any, file: Path) -> None:
-    """Choose a file and wait for the answer."""
-    page.set_input_files("#file", file)
+    """Choose a file and wait for the answer; that to the one before stays until this one is read."""
+    with page.expect_response("**/v1/faces/analyze"):
+        page.set_input_files("#file", file)
     page.wait_for_selector(".answer")
 
 
