@@ -1,6 +1,7 @@
 """The engine that is vLLM in this process."""
 
 import functools
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ class VLLM:
         import torch
         import vllm
 
+        logging.getLogger("vllm.v1.worker.cpu_worker").addFilter(_worth_saying)
         base, adapter = adapter_of(resolve(model))
         options: dict[str, Any] = {}
         if adapter is not None:
@@ -126,6 +128,11 @@ class VLLM:
             return [_logprobs(output)[0] for output in outputs]
 
         return step
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Not that vLLM's own picture processor may not set the number of threads: it says so for every picture."""
+    return "set_num_threads" not in str(record.msg)
 
 
 def _reply(output: Any) -> Reply:
