@@ -92,7 +92,7 @@ function trouble(error, whose = "") {
 
 // ── pictures ──
 
-async function use(blob) {
+async function use(blob, ofSeveral = 1) {
   running?.abort();
   trouble(null);
   try {
@@ -100,6 +100,7 @@ async function use(blob) {
   } catch (error) {
     return trouble(error);
   }
+  if (ofSeveral > 1) picture.note += ` The first of ${ofSeveral} files is read here; facevlm.analyze reads many.`;
   replies = new Map();
   byId("drop").hidden = true;
   byId("stage").hidden = false;
@@ -113,7 +114,7 @@ async function use(blob) {
 
 function fromTransfer(data) {
   const files = [...(data?.files ?? [])];
-  if (files[0]) use(files[0]);
+  if (files[0]) use(files[0], files.length);
   return files.length > 0;
 }
 

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.slow
 Opens = Callable[..., Any]
 Files = Callable[..., Path]
 
-DROP = """([data, kind]) => {
+DROP = """([data, kind, files = 1]) => {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const transfer = new DataTransfer();
-  transfer.items.add(new File([bytes], "a", { type: "image/png" }));
+  for (let i = 0; i < files; i++) transfer.items.add(new File([bytes], "a", { type: "image/png" }));
   const options = { bubbles: true, cancelable: true };
   document.body.dispatchEvent(kind === "drop" ? new DragEvent("drop", { ...options, dataTransfer: transfer })
     : new ClipboardEvent("paste", { ...options, clipboardData: transfer }));
@@ -50,6 +50,14 @@ def test_a_picture_can_be_dropped_and_pasted(open_page: Opens, face_file: Files,
     page.evaluate(DROP, [base64.b64encode(face_file().read_bytes()).decode(), kind])
     page.wait_for_selector(".answer")
     assert numbers(page) == [6, 12, 25]
+    assert "The first of" not in page.text_content("#said")
+
+
+def test_of_several_files_the_first_is_read_and_that_is_told(open_page: Opens, face_file: Files, server: Any) -> None:
+    page = open_page()
+    page.evaluate(DROP, [base64.b64encode(face_file().read_bytes()).decode(), "drop", 3])
+    page.wait_for_selector(".answer")
+    assert "The first of 3 files is read here" in page.text_content("#said") and len(server.asked) == 1
 
 
 def test_the_camera_gives_a_still_and_is_let_go(open_page: Opens, server: Any) -> None:
