@@ -92,7 +92,11 @@ def test_dapo_clips_higher_and_leaves_cut_answers_out() -> None:
     assert rule is not None and (rule.refill, rule.cool, rule.retire) == (3, 0, 0)  # refilled, and nothing else
 
 
-@pytest.mark.parametrize("variant", ["gspo", "dr-grpo", "dapo"])
+def test_gdpo_compares_each_reward_by_itself() -> None:
+    assert changed(*laid_over("gdpo")) == {"multi_objective_aggregation": "normalize_then_sum"}
+
+
+@pytest.mark.parametrize("variant", ["gspo", "dr-grpo", "dapo", "gdpo"])
 def test_variant_leaves_the_rest_of_a_recipe_alone(variant: str) -> None:
     over = ("--config", str(VARIANTS / f"{variant}.yaml"))
     plain, laid = config("facial-r1"), config("facial-r1", *over)
