@@ -25,6 +25,7 @@ from facevlm.serve.settings import Config
 
 CHAT = "/v1/chat/completions"
 BODY = {"messages": [{"role": "user", "content": "x"}]}
+START = 900  # seconds: what an engine is given to start (`start_seconds`); a slow machine needs minutes of them
 
 
 def adapter(folder: Path, base: str = "tiny", rank: int = 4) -> str:
@@ -177,7 +178,7 @@ def test_pauses_grow_to_an_end() -> None:
 @pytest.mark.slow
 def test_vllm_itself_is_killed_and_comes_back(tools: Any) -> None:
     pytest.importorskip("vllm")
-    command = [sys.executable, "-m", "facevlm.serve", "port=0", "per_engine=8", "wait_seconds=240",
+    command = [sys.executable, "-m", "facevlm.serve", "port=0", "per_engine=8", f"wait_seconds={START}",
                "max_model_len=512"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
         try:
@@ -188,7 +189,7 @@ def test_vllm_itself_is_killed_and_comes_back(tools: Any) -> None:
                 assert line, said
             assert "DEMONSTRATION" in said
             url = next(word for word in line.split() if word.startswith("http"))
-            with httpx.Client(base_url=url, timeout=300, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=START, trust_env=False) as client:
                 _drive(gateway.pid, client, url, tools)
             gateway.send_signal(signal.SIGTERM)
             assert gateway.wait(60) == 0
@@ -203,8 +204,8 @@ def test_an_adapter_and_its_base_are_served_side_by_side(tiny_adapter: Path, tin
     asked = tools.question(tools.data_url(tools.face()))
     ask = {"messages": asked, "max_tokens": 8, "temperature": 0, "logprobs": True}
     with (tools.running(model=str(tiny_adapter), max_model_len=512) as service,
-          httpx.Client(base_url=service.url, timeout=300, trust_env=False) as client):  # fmt: skip
-        tools.until(lambda: client.get("/readyz").status_code == 200, 240)
+          httpx.Client(base_url=service.url, timeout=START, trust_env=False) as client):  # fmt: skip
+        tools.until(lambda: client.get("/readyz").status_code == 200, START)
         assert [(m["id"], m["parent"]) for m in client.get("/v1/models").json()["data"]] == [
             ("adapter", tiny_model.name), (tiny_model.name, None)]  # fmt: skip
         tuned, base, default = (client.post(CHAT, json=ask | more).json()["choices"][0]["logprobs"]
@@ -217,7 +218,7 @@ def _drive(pid: int, client: httpx.Client, url: str, tools: Any) -> None:
     def ready() -> bool:
         return client.get("/readyz").status_code == 200
 
-    tools.until(ready, 240)
+    tools.until(ready, START)
     with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as talker:
         ask = tools.question(tools.data_url(tools.face()), text="Which emotion does this face show?")
         whole = talker.chat.completions.create(model="tiny", messages=ask, temperature=0, max_tokens=20)

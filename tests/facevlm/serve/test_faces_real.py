@@ -41,8 +41,8 @@ def test_says_what_the_model_says_and_how_sure_it_is(tools):
     with tools.running(model="tiny", max_answer_tokens=96) as service:
         import httpx
 
-        with httpx.Client(base_url=service.url, timeout=300, trust_env=False) as client:
-            tools.until(lambda: client.get("/readyz").status_code == 200, 400)
+        with httpx.Client(base_url=service.url, timeout=900, trust_env=False) as client:
+            tools.until(lambda: client.get("/readyz").status_code == 200, 900)
             said = {mode: Analysis.model_validate_json(client.post("/v1/faces/analyze", json={
                 "images": images, "mode": mode, "confidence": True}).content) for mode in MODES}  # fmt: skip
     assert all(one.provenance.detector == "whole" for one in said.values())
