@@ -78,12 +78,13 @@ def _do(chunk: int) -> int:
 def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int) -> Iterator[int]:
     # Spawned, not forked: Arrow and tqdm run threads, whose locks a forked child would inherit in any state.
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(make,)) as pool:
         done: SimpleQueue[Future[int]] = SimpleQueue()
         waiting = 0
         try:
             for chunk in chunks:
-                pool.submit(_do, chunk).add_done_callback(done.put)
+                _submit(pool, chunk).add_done_callback(done.put)
                 waiting += 1
                 while not done.empty():
                     yield done.get().result()
@@ -91,10 +92,19 @@ def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int)
             for _ in range(waiting):
                 yield done.get().result()
         except BrokenProcessPool as e:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()  # one started while another died is overlooked by the pool, which waits for it for ever
             raise ChildProcessError("a process that decodes pictures was killed, most likely for want of memory; what "
                                     "is done is kept, and the same command with fewer `workers` goes on") from e
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: int) -> Future[int]:
+    try:
+        return pool.submit(_do, chunk)
+    except (OSError, ValueError) as e:  # a process died while the next was being started: its pipes are closed already
+        raise BrokenProcessPool(str(e)) from e
 
 
 def _on_ray(make: Callable[[], Work], chunks: Sequence[int], workers: int) -> Iterator[int]:

@@ -1,9 +1,11 @@
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -150,6 +152,29 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="looks for the workers in /proc")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_worker_killed_while_the_next_is_being_started_is_said(draft, monkeypatch, when):
+    start, started = SpawnProcess.start, []
+
+    def start_and_kill(process):
+        if started and when == "before":
+            kill(started[0])
+        start(process)
+        if started and when == "after":
+            kill(started[0])
+        started.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_and_kill)
+    with pytest.raises(ChildProcessError, match="for want of memory"):
+        list(run(make(draft), iter(range(draft.chunks)), 2))
+    assert not multiprocessing.active_children()
+
+
+def kill(process):
+    process.kill()
+    time.sleep(0.5)  # the pool's thread sees it meanwhile
+
+
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     (tmp_path / "work_that_waits.py").write_text(_WORK)
     (tmp_path / "run_it.py").write_text(_RUN)
