@@ -36,11 +36,13 @@ lint: $(READY)  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: lint  ## the checks and the quick tests
-	$(BIN)/python -m pytest -q
+# One thread each, and a module's tests in one process: they share what was trained for them.
+test: lint  ## the checks and the quick tests, on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
 
-test-all: lint  ## the slow tests too (tens of minutes)
-	$(BIN)/python -m pytest -q -m "not gpu"
+# These start engines and kill what runs: one after another.
+test-all: test  ## the slow tests too (tens of minutes)
+	$(BIN)/python -m pytest -q -m "slow and not gpu"
 
 tiny: $(READY)  ## make the embedded model anew, into runs/tiny/weights (about an hour)
 	$(BIN)/python -m facevlm.tiny.make
