@@ -21,7 +21,8 @@ log = logging.getLogger("facevlm.serve")
 BANNER = """\
 ==================================================================================================================
  DEMONSTRATION: this is the embedded model, 3.4 million parameters that have seen drawn faces alone.
- What it says about a photograph means nothing. Serve a model of yours with --model runs/grpo.
+ What it says about a photograph means nothing, and it has not been taught to explain: most of its explanations
+ cannot be read. `make quickstart` teaches it, on drawings: --model runs/quickstart/grpo. Yours: --model runs/grpo.
 =================================================================================================================="""
 
 
