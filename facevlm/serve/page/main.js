@@ -177,7 +177,7 @@ async function start() {
   trouble(null);
   try {
     limits = await server();
-    const drawn = limits.demonstration ? "Demonstration: this model knows drawn faces only, and not how to explain. " : "";
+    const drawn = limits.demonstration ? "Demonstration: a model of drawn faces, not taught to explain. " : "";
     const [before, after] = limits.notice.split("/v1/policy");
     byId("notice").replaceChildren(drawn, before, h("a", { href: "v1/policy" }, "the terms"), after ?? "");
     byId("notice").hidden = false;
