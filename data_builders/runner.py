@@ -32,7 +32,7 @@ def run(make: Callable[[], Work], chunks: Iterable[int], workers: int, ray: bool
         ray: use the cluster that Ray finds, or a local one; every machine must see the same folders.
 
     Raises:
-        ChildProcessError: a worker was killed.
+        ChildProcessError: a worker was killed or could not be started.
         ConfigError: Ray is not installed.
     """
     if ray:
@@ -94,8 +94,9 @@ def _in_processes(make: Callable[[], Work], chunks: Iterable[int], workers: int)
         except BrokenProcessPool as e:
             for process in set(multiprocessing.active_children()) - others:
                 process.kill()  # one started while another died is overlooked by the pool, which waits for it for ever
-            raise ChildProcessError("a process that decodes pictures was killed, most likely for want of memory; what "
-                                    "is done is kept, and the same command with fewer `workers` goes on") from e
+            raise ChildProcessError("a process that decodes pictures was killed or could not start, most likely for "
+                                    "want of memory; what is done is kept, and the same command with fewer "
+                                    "`workers` goes on") from e
         finally:
             pool.shutdown(cancel_futures=True)
 

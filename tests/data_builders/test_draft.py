@@ -170,7 +170,8 @@ def test_a_killed_worker_is_said_and_the_same_command_goes_on(tmp_path):
                 break
         time.sleep(0.01)
     code, said = ended(process)
-    assert killed and code == 2 and "was killed, most likely for want of memory" in said and "Traceback" not in said
+    assert killed and code == 2 and "was killed or could not start, most likely for want of memory" in said
+    assert "Traceback" not in said
     finish(tmp_path)
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,13 @@ def found(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (folder / "out").iterdir() if p.suffix in (".parquet", ".jsonl")}
 
 
-def kill_and_finish(folder: Path, given: dict[str, Any], seconds: float) -> bool:
-    """Kill a build after some time, then let the same command end; whether it was still at work."""
+def kill_and_finish(folder: Path, given: dict[str, Any], now: Callable[[], bool]) -> bool:
+    """Kill a build when `now` says so, then let the same command end; whether it was still at work."""
     argv = [sys.executable, "-m", "data_builders.build", *(f"{k}={json.dumps(v)}" for k, v in given.items())]
     with subprocess.Popen(argv, cwd=HERE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        while process.poll() is None and not now():
+            time.sleep(0.01)
+        process.kill()
     if not (folder / "out").exists():
         build.build(build.Config(**given))
     return process.returncode == -signal.SIGKILL
@@ -132,7 +131,8 @@ def test_a_build_killed_while_the_teacher_writes_ends_with_the_same_bytes(tmp_pa
     build.build(build.Config(**given))
     known = found(tmp_path)
     (tmp_path / "out").rename(tmp_path / "known")
-    kill_and_finish(tmp_path, given, 5.0)
+    asked = server.asked  # type: ignore[attr-defined]
+    assert kill_and_finish(tmp_path, given, lambda: server.asked > asked + 200)  # type: ignore[attr-defined]
     assert found(tmp_path) == known
 
 
@@ -141,11 +141,12 @@ def test_a_build_killed_while_the_teacher_writes_ends_with_the_same_bytes(tmp_pa
 def test_a_build_with_a_teacher_killed_at_any_of_20_moments_ends_with_the_same_bytes(tmp_path, server):
     given = keys(tmp_path, server, 600)
     started = time.perf_counter()
-    kill_and_finish(tmp_path, given, 600)
+    kill_and_finish(tmp_path, given, lambda: False)
     took = time.perf_counter() - started
     known, killed = found(tmp_path), 0
     for i in range(20):
         (tmp_path / "out").rename(tmp_path / f"out{i}")
-        killed += kill_and_finish(tmp_path, given, took * (i + random.random()) / 20)
+        moment = time.perf_counter() + took * (i + random.random()) / 20
+        killed += kill_and_finish(tmp_path, given, lambda moment=moment: time.perf_counter() > moment)
         assert found(tmp_path) == known
     assert killed >= 15
